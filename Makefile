@@ -1,0 +1,51 @@
+# Each target does its own set-up; a stamp in the virtual environment makes the second run quick.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# pytest-xdist shares the tests between processes; `make test JOBS=0` runs them in one.
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test core-coverage lint format demo lock wheel clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+setup: $(READY) ## the virtual environment in .venv
+
+$(READY): requirements/dev.txt pyproject.toml refreshd/__init__.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: $(READY) core-coverage ## all tests that this machine allows; names what it does not
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+
+core-coverage: $(READY) ## the core's own tests, which must take every branch
+	$(BIN)/python -m coverage run -m pytest --quiet tests/core
+	$(BIN)/python -m coverage report
+
+lint: $(READY) ## format, lint, types, imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+demo: $(READY) ## a day of a company with a few hundred logins, in two minutes
+	$(BIN)/refreshd demo
+
+lock: $(READY) ## write requirements/*.txt anew from pyproject.toml; `make lock UPGRADE=--upgrade` takes newer versions
+	BIN=$(BIN) UPGRADE=$(UPGRADE) sh requirements/lock.sh
+
+wheel: $(READY) ## dist/refreshd-*.whl
+	$(BIN)/python -m build --no-isolation --wheel --sdist
+
+clean: ## everything that make has made
+	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find refreshd tests -name __pycache__ -type d -prune -exec rm -rf {} +

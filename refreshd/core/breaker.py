@@ -1,0 +1,68 @@
+"""When to stop calling: a credential that Flinks refuses, and settings that a mass of unknown LoginIds makes suspect.
+
+The breaker is a frozen value; each event gives a new one. Times are loop seconds, since all of this is about durations.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from refreshd.core.model import Credential
+
+PROBE_AFTER_SECONDS = 900.0
+"""How long a stopped credential, or suspect settings, rest before one more call is tried."""
+
+SUSPECT_AFTER = 5
+SUSPECT_AFTER_GOOD = 20
+"""Unknown LoginIds in a row that make the settings suspect: before, and after, Flinks knew any login of ours in this process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """Which calls rest, until when."""
+
+    stopped: Mapping[Credential, float] = field(default_factory=lambda: MappingProxyType({}))
+    unknown_in_a_row: int = 0
+    knew_any: bool = False
+    suspect_until: float | None = None
+
+    def allows(self, credential: Credential, at: float) -> bool:
+        """Whether a call with this credential may be made; a rest that is over lets one probe through."""
+        return at >= self.stopped.get(credential, at)
+
+    def suspects_settings(self, at: float) -> bool:
+        """Whether the mass of unknown LoginIds speaks against base URL or customer id rather than against the logins."""
+        return self.suspect_until is not None and at < self.suspect_until
+
+    @property
+    def open(self) -> bool:
+        """Whether anything rests (`refreshd_flinks_breaker_open`)."""
+        return bool(self.stopped) or self.suspect_until is not None
+
+
+def refused(breaker: Breaker, credential: Credential, at: float) -> Breaker:
+    """Flinks does not accept this credential: all calls that need it stop."""
+    stopped = {**breaker.stopped, credential: at + PROBE_AFTER_SECONDS}
+    return replace(breaker, stopped=MappingProxyType(stopped))
+
+
+def accepted(breaker: Breaker, credential: Credential) -> Breaker:
+    """A call with this credential led to an answer, so it works (again)."""
+    if credential not in breaker.stopped:
+        return breaker
+    stopped = {each: until for each, until in breaker.stopped.items() if each is not credential}
+    return replace(breaker, stopped=MappingProxyType(stopped))
+
+
+def knew_login(breaker: Breaker) -> Breaker:
+    """Flinks knows a login of ours: the settings are right."""
+    return replace(breaker, unknown_in_a_row=0, knew_any=True, suspect_until=None)
+
+
+def unknown_login(breaker: Breaker, at: float) -> Breaker:
+    """Flinks does not know a login; a mass of them makes the settings suspect."""
+    in_a_row = breaker.unknown_in_a_row + 1
+    limit = SUSPECT_AFTER_GOOD if breaker.knew_any else SUSPECT_AFTER
+    if in_a_row < limit:
+        return replace(breaker, unknown_in_a_row=in_a_row)
+    return replace(breaker, unknown_in_a_row=in_a_row, suspect_until=at + PROBE_AFTER_SECONDS)

@@ -1,0 +1,168 @@
+"""Pure filters over a finished plan: what may be done now, what is withheld, and why.
+
+Only this module makes a `GuardedPlan` or a `GuardedChange`, and only those can be stored as intents or sent: the write gate is a type
+(`tests/test_architecture.py` looks for any other place that makes one). Nothing is dropped silently: what is not admitted comes back
+as `Withheld` or `Withdrawn`, with a sentence for the operator.
+
+How much may be disabled without a person (design section 6, rule 4):
+
+| ledger                                                      | a plan of N disables                         |
+|-------------------------------------------------------------|----------------------------------------------|
+| totals never accepted                                       | held: first_plan                             |
+| no active login at all                                      | held: empty_ledger                           |
+| fewer than half of the active logins last accepted          | held: shrunk_ledger                          |
+| N + disabled in 24 h > min(count, max(5, fraction x not off)) | held as a whole: count or fraction         |
+| else                                                        | admitted                                     |
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from refreshd.core.model import Change, ChangeReason, Evidence, Intent, LoginId, Plan, PlannedChange, PlanTotals
+
+ALWAYS_ALLOWED = 5
+"""A ledger so small that the fraction rounds to nothing may still lose this many logins a day."""
+
+WINDOW = timedelta(hours=24)
+"""The caps count over this span, and an approval lasts as long."""
+
+
+class HoldReason(StrEnum):
+    """Why a plan waits for `refreshd approve`; label values of `refreshd_guard_holds_total`."""
+
+    FIRST_PLAN = "first_plan"
+    EMPTY_LEDGER = "empty_ledger"
+    SHRUNK_LEDGER = "shrunk_ledger"
+    COUNT = "count"
+    FRACTION = "fraction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardPolicy:
+    """The operator's caps: `REFRESHD_MAX_DISABLE_FRACTION` (0 to 1) and `REFRESHD_MAX_DISABLE_COUNT`."""
+
+    max_fraction: float
+    max_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardedPlan:
+    """A plan that may be stored as intents. `outside_caps`: a person, or an earlier confirmation, has answered for it."""
+
+    plan: Plan
+    change: Change
+    outside_caps: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardedChange:
+    """One change that may be sent now."""
+
+    login_id: LoginId
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld:
+    """Why a plan may not go ahead by itself; `allowance` is what the caps would let through in 24 h."""
+
+    reason: HoldReason
+    sentence: str
+    allowance: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """Why a stored intent is not sent after all."""
+
+    reason: str
+
+
+def allowance(policy: GuardPolicy, logins: int) -> int:
+    """How many of `logins` may change in 24 h without approval."""
+    return min(policy.max_count, max(ALWAYS_ALLOWED, int(policy.max_fraction * logins)))
+
+
+def weigh(change: Change, totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
+    """Judge all waiting changes of one kind together; None lets them through."""
+    waiting = totals.disables_waiting if change is Change.DISABLE else totals.enables_waiting
+    if not waiting:
+        return None
+    if change is Change.DISABLE and (implausible := _implausible(totals, policy)):
+        return implausible
+    return _beyond_caps(change, waiting, totals, policy)
+
+
+def _implausible(totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
+    limit = allowance(policy, totals.not_confirmed_off)
+    if totals.accepted_active is None:
+        sentence = "no plan of this ledger was ever approved; look at this first one before anything is disabled"
+        return Withheld(reason=HoldReason.FIRST_PLAN, sentence=sentence, allowance=limit)
+    if totals.active == 0:
+        sentence = f"the ledger has {totals.logins} logins and not one of them is active; is the client list complete?"
+        return Withheld(reason=HoldReason.EMPTY_LEDGER, sentence=sentence, allowance=limit)
+    if totals.active * 2 < totals.accepted_active:
+        sentence = f"active logins fell from {totals.accepted_active} to {totals.active}; is the client list complete?"
+        return Withheld(reason=HoldReason.SHRUNK_LEDGER, sentence=sentence, allowance=limit)
+    return None
+
+
+def _beyond_caps(change: Change, waiting: int, totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
+    limit = allowance(policy, totals.not_confirmed_off)
+    done = totals.disables_in_window if change is Change.DISABLE else totals.enables_in_window
+    if waiting + done <= limit:
+        return None
+    before = f" after {done} in the last 24 hours" if done else ""
+    sentence = f"would {change} {waiting} of {totals.logins} logins{before}; at most {limit} a day go without approval"
+    reason = HoldReason.COUNT if limit == policy.max_count else HoldReason.FRACTION
+    return Withheld(reason=reason, sentence=sentence, allowance=limit)
+
+
+def admit(plan: Plan, change: Change, totals: PlanTotals, policy: GuardPolicy) -> GuardedPlan | Withheld:
+    """Let a plan of one kind of change through, or withhold the whole of it.
+
+    The plan may be a first slice of what waits; it is weighed with all that waits.
+    """
+    withheld = weigh(change, totals, policy)
+    if withheld:
+        return withheld
+    kept = _only(plan, (each for each in plan.changes if each.change is change))
+    return GuardedPlan(plan=kept, change=change, outside_caps=False)
+
+
+def admit_approved(plan: Plan, change: Change) -> GuardedPlan:
+    """Let through the members of approved plans, and nobody else."""
+    kept = _only(plan, (each for each in plan.changes if each.change is change and each.approved_by))
+    return GuardedPlan(plan=kept, change=change, outside_caps=True)
+
+
+def admit_reassertions(plan: Plan) -> GuardedPlan:
+    """Let old disables be sent again: Flinks has confirmed each of them before, so nothing new is switched off."""
+    kept = _only(plan, (each for each in plan.changes if each.change is Change.DISABLE and each.reason == ChangeReason.REASSERT))
+    return GuardedPlan(plan=kept, change=Change.DISABLE, outside_caps=True)
+
+
+def _only(plan: Plan, changes: Iterable[PlannedChange]) -> Plan:
+    return Plan(plan_id=plan.plan_id, changes=tuple(changes))
+
+
+def second_look(intent: Intent, evidence: Evidence, now: datetime) -> GuardedChange | Withdrawn:
+    """Judge a stored intent once more, on the evidence as it is right before the call.
+
+    Clients come back while a plan waits for its turn, and an approval runs out.
+    """
+    if intent.change is Change.DISABLE and evidence.active:
+        return Withdrawn(reason="a client of this login is active again")
+    if intent.change is Change.ENABLE and not evidence.active:
+        return Withdrawn(reason="no client of this login is active any more")
+    if intent.reason == ChangeReason.APPROVED and not approval_runs(evidence, now):
+        return Withdrawn(reason="the approval has run out")
+    return GuardedChange(login_id=evidence.login_id, change=intent.change)
+
+
+def approval_runs(evidence: Evidence, now: datetime) -> bool:
+    """Whether the held plan that covers the login is approved at this moment."""
+    hold = evidence.hold
+    return hold is not None and hold.approved_until is not None and now < hold.approved_until

@@ -1,0 +1,441 @@
+"""The frozen values that flow from read to publish; the words are those of the design's glossary."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import NewType
+from uuid import UUID
+
+LoginId = NewType("LoginId", UUID)
+PlanId = NewType("PlanId", str)
+PassId = NewType("PassId", int)
+Term = NewType("Term", int)
+
+
+class NaiveTimeError(ValueError):
+    """A date without a zone reached the core; a bug in an edge."""
+
+
+def check_aware(**times: datetime | None) -> None:
+    """Raise `NaiveTimeError` for the first of the named times that has no zone; None passes."""
+    for name, value in times.items():
+        if value is not None and value.utcoffset() is None:
+            message = f"{name} must be an aware datetime, got {value!r}"
+            raise NaiveTimeError(message)
+
+
+class Change(StrEnum):
+    """What SetScheduledRefresh can do to a login's flag."""
+
+    DISABLE = "disable"
+    ENABLE = "enable"
+
+
+class ChangeReason(StrEnum):
+    """The reasons of a change that other rooms look for; every other reason is the verdict's own word."""
+
+    APPROVED = "approved"
+    REASSERT = "reassert"
+    DISABLED_BY_REFRESHD = "disabled_by_refreshd"
+
+
+class Flag(StrEnum):
+    """`IsScheduledRefresh` as far as Flinks has told us; ON is billed."""
+
+    ON = "on"
+    OFF = "off"
+    UNKNOWN = "unknown"
+
+
+class VerdictName(StrEnum):
+    """The ten verdicts of the design, section 4."""
+
+    LEAKING = "leaking"
+    HELD = "held"
+    DISABLED = "disabled"
+    FRESH = "fresh"
+    STALE = "stale"
+    FAILED = "failed"
+    RECONNECT = "reconnect"
+    DRIFTED = "drifted"
+    QUARANTINED = "quarantined"
+    UNSEEN = "unseen"
+
+
+class Reaction(StrEnum):
+    """What a vendor code asks of us (`flinks-codes.csv`, column reaction); UNKNOWN is a class of its own."""
+
+    OK = "ok"
+    PENDING = "pending-async"
+    RETRY_LATER = "retry-later"
+    THROTTLED = "throttled"
+    INSTITUTION_DOWN = "institution-down"
+    NEEDS_USER = "needs-user-reconnect"
+    PERMANENT = "permanent-client-error"
+    AUTH_CONFIG = "auth-config-error"
+    UNKNOWN = "unknown"
+
+
+class Disposition(StrEnum):
+    """What clears a failed login."""
+
+    VENDOR_RETRIES = "vendor_retries"
+    NEEDS_CLIENT = "needs_client"
+    OPERATOR = "operator"
+    UNKNOWN = "unknown"
+
+
+class Lane(StrEnum):
+    """Which queue a due cached Authorize waits in (design section 3, classes 3 and 4)."""
+
+    SAVABLE = "savable"
+    REST = "rest"
+
+
+class Urgency(IntEnum):
+    """The classes of due work, most urgent first (design section 3)."""
+
+    CHANGE = 1
+    REPORT = 2
+    SAVABLE = 3
+    REST = 4
+
+
+class FetchDepth(StrEnum):
+    """What the routine stores (`REFRESHD_FETCH`)."""
+
+    OFF = "off"
+    SUMMARY = "summary"
+    DETAIL = "detail"
+
+
+class Operation(StrEnum):
+    """The vendor endpoints, as named in metrics and in the trace."""
+
+    GENERATE_AUTHORIZE_TOKEN = "generate_authorize_token"  # noqa: S105 - the name of an endpoint
+    AUTHORIZE = "authorize"
+    AUTHORIZE_LIVE = "authorize_live"
+    GET_ACCOUNTS_DETAIL = "get_accounts_detail"
+    GET_ACCOUNTS_DETAIL_ASYNC = "get_accounts_detail_async"
+    GET_ACCOUNTS_SUMMARY = "get_accounts_summary"
+    GET_ACCOUNTS_SUMMARY_ASYNC = "get_accounts_summary_async"
+    GET_NIGHTLY_REFRESH_STATUS = "get_nightly_refresh_status"
+    SET_SCHEDULED_REFRESH = "set_scheduled_refresh"
+
+
+class Credential(StrEnum):
+    """Which secret a call proves itself with; the edge alone knows the secret."""
+
+    SECRET_KEY = "secret_key"  # noqa: S105 - a name
+    AUTHORIZE_TOKEN = "authorize_token"  # noqa: S105 - a name
+    API_KEY = "api_key"
+    API_SECRET = "api_secret"  # noqa: S105 - a name
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportCard:
+    """One entry of GetNightlyRefreshStatus: a login that is on and not eligible.
+
+    `attempted_at` has no documented zone (its own example lies outside the nightly window), so it serves day-level decisions only.
+    """
+
+    login_id: LoginId
+    attempted_at: datetime | None
+    state: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One whole, well-formed GetNightlyRefreshStatus; absence from it proves nothing."""
+
+    read_at: datetime
+    cards: tuple[ReportCard, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The login's entry in the newest report that was read."""
+
+    reported_at: datetime
+    attempted_at: datetime | None
+    state: str | None
+    code: str | None
+
+    def __post_init__(self) -> None:
+        check_aware(reported_at=self.reported_at, attempted_at=self.attempted_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The last answer of an Authorize about the login; `code` None is a success."""
+
+    answered_at: datetime
+    code: str | None
+
+    def __post_init__(self) -> None:
+        check_aware(answered_at=self.answered_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """The held plan that covers the login; approved while `now < approved_until`."""
+
+    plan_id: PlanId
+    approved_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Flinks refused this login for good (unknown LoginId, invalid request)."""
+
+    refused_at: datetime
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that the ledger knows of one login, as the judge reads it.
+
+    `refreshed_at` None means that no successful refresh is known, whether Flinks said "never" or said nothing.
+    `confirmed_off_at` is set only by a SetScheduledRefresh answer that said so about this LoginId, and cleared by an enable.
+    """
+
+    login_id: LoginId
+    active: bool
+    inactive_since: datetime | None = None
+    flag: Flag = Flag.UNKNOWN
+    flag_seen_at: datetime | None = None
+    refreshed_at: datetime | None = None
+    institution: str | None = None
+    answer: Answer | None = None
+    cached_call_at: datetime | None = None
+    listing: Listing | None = None
+    confirmed_off_at: datetime | None = None
+    hold: Hold | None = None
+    refusal: Refusal | None = None
+    attempts: int = 0
+    not_before: datetime | None = None
+
+    def __post_init__(self) -> None:
+        check_aware(
+            inactive_since=self.inactive_since,
+            flag_seen_at=self.flag_seen_at,
+            refreshed_at=self.refreshed_at,
+            cached_call_at=self.cached_call_at,
+            confirmed_off_at=self.confirmed_off_at,
+            not_before=self.not_before,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the evidence means for one login.
+
+    `reason` is the rule that decided, a stable word; `sentence` says it to a person. `until` is when time alone may change the verdict
+    (None: only new evidence can). `stale` counts into `refreshd_stale_logins` whatever the name. `lane` None: never an Authorize.
+    """
+
+    login_id: LoginId
+    name: VerdictName
+    reason: str
+    sentence: str
+    until: datetime | None
+    lane: Lane | None
+    stale: bool = False
+    error_code: str | None = None
+    disposition: Disposition | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedChange:
+    """One schedule change that follows from the evidence; `approved_by` names the approved plan that covers it."""
+
+    login_id: LoginId
+    change: Change
+    reason: str
+    approved_by: PlanId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Schedule changes, sorted by LoginId and change; `plan_id` is the hash of those pairs."""
+
+    plan_id: PlanId
+    changes: tuple[PlannedChange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A change that the guard admitted and the ledger remembers, until Flinks has confirmed it or it is withdrawn."""
+
+    change_id: int
+    change: Change
+    reason: str
+    plan_id: PlanId
+    intended_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTotals:
+    """What the guard weighs a plan against, counted by the ledger.
+
+    The `*_waiting` are candidates no plan covers yet; `*_in_window` are the distinct logins changed without approval in the last 24 h;
+    `accepted_active` is the number of active logins when totals were last accepted, None on a ledger that never had any.
+    """
+
+    logins: int
+    active: int
+    not_confirmed_off: int
+    disables_waiting: int
+    enables_waiting: int
+    disables_in_window: int
+    enables_in_window: int
+    accepted_active: int | None
+
+
+class PlanState(StrEnum):
+    """The life of a held plan."""
+
+    HELD = "held"
+    APPROVED = "approved"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPlan:
+    """A plan that the guard withheld, as `refreshd plans` lists it; `remaining` counts members still covered by it."""
+
+    plan_id: PlanId
+    change: Change
+    state: PlanState
+    held_at: datetime
+    reason: str
+    sentence: str
+    logins: int
+    remaining: int
+    allowance: int
+    approved_at: datetime | None
+    approved_until: datetime | None
+    approval_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTrace:
+    """One HTTP call, as the vendor's guide asks to trace it; `body` is already redacted.
+
+    `failure` is None for a call that led to an answer, else the reason label of the failure metric.
+    """
+
+    called_at: datetime
+    operation: Operation
+    method: str
+    url: str
+    body: Mapping[str, object] | None
+    login_id: LoginId | None
+    http_status: int | None
+    flinks_code: str | None
+    message: str | None
+    request_id: str | None
+    latency_seconds: float
+    attempt: int
+    pass_id: PassId | None
+    failure: str | None
+
+
+# Effects: what one finished conversation does to the ledger, recorded in one commit group with its traces.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """An Authorize was answered about this login: the observation, and the end of today's routine for it.
+
+    On a failure code Flinks says neither flag nor last refresh: `flag` UNKNOWN and `refreshed_at` None leave what is stored.
+    `routine_done` False: a fetch follows, the routine is over only with it. `live`: a manual refresh, which is no cached call.
+    """
+
+    login_id: LoginId
+    seen_at: datetime
+    flag: Flag
+    refreshed_at: datetime | None
+    institution: str | None
+    code: str | None
+    live: bool = False
+    routine_done: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferral:
+    """The vendor did not answer about this login: counted, and tried again not before the given time."""
+
+    login_id: LoginId
+    attempts: int
+    not_before: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Flinks refused this login for good; the judge will say `quarantined`."""
+
+    login_id: LoginId
+    refused_at: datetime
+    code: str
+    not_before: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """Flinks said about this LoginId that its flag is now as asked; closes the intent."""
+
+    login_id: LoginId
+    change: Change
+    confirmed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeFailed:
+    """A change was sent and not confirmed; the intent stays open and is tried again not before the given time."""
+
+    login_id: LoginId
+    change: Change
+    failed_at: datetime
+    error: str
+    code: str | None
+    attempts: int
+    not_before: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountData:
+    """Fetched account data, the vendor's body as it came; stored once for each refresh of a login."""
+
+    login_id: LoginId
+    refreshed_at: datetime
+    fetched_at: datetime
+    depth: FetchDepth
+    body: bytes
+
+
+Effect = Sighting | Deferral | Refused | Confirmed | ChangeFailed | AccountData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerTotals:
+    """The ledger counted, the only source of the login metrics. Mappings hold only the labels that occur."""
+
+    counted_at: datetime
+    by_verdict: Mapping[VerdictName, int]
+    stale: Mapping[VerdictName, int]
+    failed: Mapping[tuple[str, Disposition], int]
+    active_by_age: Mapping[str, int]
+    inactive_by_schedule: Mapping[str, int]
+    ineligible: Mapping[str, int]
+    leaking_login_days: float
+    oldest_refresh_at: datetime | None
+    oldest_leak_at: datetime | None
+    held: int
+    backlog: int
+    reported_at: datetime | None

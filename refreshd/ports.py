@@ -1,0 +1,185 @@
+"""Narrow Protocols, named by what the caller needs; the edges implement them, `daemon` alone names the concrete classes."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from refreshd.core.guard import GuardedChange, GuardedPlan
+from refreshd.core.model import (
+    CallTrace,
+    Change,
+    Effect,
+    Evidence,
+    HeldPlan,
+    Intent,
+    Lane,
+    LedgerTotals,
+    LoginId,
+    PassId,
+    PlannedChange,
+    PlanTotals,
+    Report,
+    Term,
+    Verdict,
+)
+
+
+class Clock(Protocol):
+    """Dates. Durations come from loop time and never from here."""
+
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+        ...
+
+
+class Leadership(Protocol):
+    """The lease as the caller sees it: looked at before every write and right before bytes leave."""
+
+    @property
+    def term(self) -> Term:
+        """The term issued by the database for our lease.
+
+        Raises LeaseLost when we do not (or cannot be sure to) lead.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassRecord:
+    """One pass as `reconcile_pass` keeps it; `failure` None is a success."""
+
+    pass_id: PassId
+    started_at: datetime
+    finished_at: datetime
+    judged: int
+    intended: int
+    held: int
+    failure: str | None
+
+
+class PassLedger(Protocol):
+    """What a pass needs of the ledger. Every write is fenced by the lease's term and raises LeaseLost when it has passed on."""
+
+    async def start_pass(self, *, now: datetime, term: Term) -> PassId: ...
+
+    async def finish_pass(self, record: PassRecord, *, term: Term) -> None: ...
+
+    async def evidence_due(self, *, now: datetime, limit: int) -> Sequence[Evidence]:
+        """Rows that changed or whose verdict has run out by time alone, oldest first, by index."""
+        ...
+
+    async def store_verdicts(self, verdicts: Sequence[Verdict], *, now: datetime, term: Term) -> None:
+        """`verdict_since` moves only when the verdict's name changes."""
+        ...
+
+    async def plan_totals(self, *, now: datetime) -> PlanTotals: ...
+
+    async def candidates(
+        self, change: Change, *, now: datetime, after: LoginId | None, limit: int
+    ) -> Sequence[PlannedChange]:
+        """Logins that want this change and that no held plan and no open intent covers, by LoginId, from `after` on."""
+        ...
+
+    async def approved_candidates(self, change: Change, *, now: datetime, limit: int) -> Sequence[PlannedChange]:
+        """Likewise, of plans whose approval still runs; each carries `approved_by`."""
+        ...
+
+    async def reassertions(self, *, now: datetime, confirmed_before: datetime, limit: int) -> Sequence[PlannedChange]:
+        """Disabled logins whose last confirmation is older than `confirmed_before`, without an open intent."""
+        ...
+
+    async def intend(self, plan: GuardedPlan, *, now: datetime, pass_id: PassId, term: Term) -> int:
+        """Store the intents of an admitted plan, before any call; rows that changed meanwhile are left out. Returns how many."""
+        ...
+
+    async def hold(self, held: HeldPlan, *, now: datetime, pass_id: PassId, term: Term) -> None:
+        """Cover every present candidate of `held.change` with the plan, set-wise, and have them judged again."""
+        ...
+
+    async def close_empty_plans(self, *, now: datetime, term: Term) -> None:
+        """Close plans that cover no login any more."""
+        ...
+
+    async def accept_totals(self, *, now: datetime, term: Term) -> None:
+        """Remember the present totals as plausible; the guard measures shrinkage against them."""
+        ...
+
+    async def totals(self, *, now: datetime) -> LedgerTotals: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueChange:
+    """An open intent and the evidence as it is now, read in one statement."""
+
+    intent: Intent
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueLogin:
+    """A login whose cached (or allowed live) Authorize is due; `fetched_refresh_at` is the refresh already stored."""
+
+    evidence: Evidence
+    fetched_refresh_at: datetime | None
+
+
+class WorkLedger(Protocol):
+    """What the pool draws from. `busy` are logins in hand, which are not drawn again."""
+
+    async def due_changes(
+        self, *, now: datetime, reassert: bool, busy: Collection[LoginId], limit: int
+    ) -> Sequence[DueChange]:
+        """Open intents that may be tried now, oldest first; `reassert` chooses repeated disables or all others."""
+        ...
+
+    async def due_authorizes(
+        self, lane: Lane, *, now: datetime, routine_start: datetime, busy: Collection[LoginId], limit: int
+    ) -> Sequence[DueLogin]:
+        """Active logins of a lane whose routine has not been done since `routine_start`, longest ago first."""
+        ...
+
+    async def due_manual(self, *, now: datetime, busy: Collection[LoginId], limit: int) -> Sequence[DueLogin]:
+        """Stale logins outside the report that had no live Authorize since their last good refresh."""
+        ...
+
+    async def last_report_at(self) -> datetime | None:
+        """When the newest good report was read; stored, so that a restart does not read it again."""
+        ...
+
+    async def mark_sent(self, login_id: LoginId, change: Change, *, now: datetime, pass_id: PassId | None, term: Term) -> bool:
+        """Record, right before the call, that the change is sent. False: the login changed sides or the intent is gone; do not send."""
+        ...
+
+    async def withdraw(self, login_id: LoginId, *, reason: str, now: datetime, term: Term) -> None:
+        """Close an intent that the second look refused, without a call."""
+        ...
+
+    async def mark_manual(self, login_id: LoginId, *, now: datetime, term: Term) -> bool:
+        """Spend the one live Authorize of this stale episode, before the call. False: not allowed any more."""
+        ...
+
+    async def record(
+        self, traces: Sequence[CallTrace], effects: Sequence[Effect], *, term: Term
+    ) -> None:
+        """One commit group: traces and effects of finished conversations, all or nothing."""
+        ...
+
+    async def record_report(self, report: Report, *, term: Term) -> int:
+        """Merge a good report set-wise: listings, flags, orphans. Returns the number of orphans."""
+        ...
+
+
+class Writer(Protocol):
+    """The write gate. In observe mode nobody is handed one."""
+
+    async def set_schedule(self, change: GuardedChange) -> None: ...
+
+
+class CallObserver(Protocol):
+    """Hears of every HTTP call once it is over; must not block and must not raise."""
+
+    def __call__(self, trace: CallTrace) -> None: ...
+
+
+RowStream = AsyncIterator[Sequence[Evidence]]

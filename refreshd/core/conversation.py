@@ -1,8 +1,7 @@
-"""One piece of work as a chain of single HTTP calls: which call comes next, and what a finished chain does to the ledger.
+"""One piece of work as a chain of single HTTP calls: what a conversation is, and which call comes next.
 
 A conversation is a frozen value that waits in a queue between its calls, so no worker ever waits for one: a token is minted, then an
-Authorize goes out, then perhaps a fetch and its polls, each under a permit of its own. `advance` takes the vendor's answer, `fail` the
-error, and both give a `Turn`.
+Authorize goes out, then perhaps a fetch and its polls, each under a permit of its own. What an answer or an error makes of it, `turn` says.
 
 | kind     | calls                                                                        |
 |----------|------------------------------------------------------------------------------|
@@ -13,48 +12,18 @@ error, and both give a `Turn`.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
-from refreshd.core import timing, wire
-from refreshd.core.errors import CredentialRefused, FlinksError, FlinksThrottled
+from refreshd.core import wire
 from refreshd.core.guard import GuardedChange
-from refreshd.core.model import (
-    AccountData,
-    ChangeFailed,
-    Confirmed,
-    Credential,
-    Deferral,
-    Effect,
-    FetchDepth,
-    Flag,
-    LoginId,
-    Reaction,
-    Refused,
-    Report,
-    Sighting,
-)
+from refreshd.core.model import Credential, FetchDepth, LoginId, Sighting
 
 TRIES_IN_A_ROW = 3
-_TRY_AGAIN_SECONDS = 5.0
-_THROTTLED = timedelta(minutes=1)
-
-POLL_SECONDS = 10.0
-POLL_LIMIT = 180
-"""Every 10 s, at most 30 minutes. https://docs.flinks.com/guides/connect/retrieve-account-data"""
 
 REQUEST_ID_SECONDS = 8 * 60.0
 """A RequestId older than this may be gone. https://help.flinks.com/support/solutions/articles/43000436113-timeout-lengths"""
-
-CHALLENGE = "SECURITY_CHALLENGE"
-"""Our word, for a 203: Flinks sends no code with it."""
-
-_ABOUT_THE_CALL = frozenset({"CONCURRENT_SESSION", "CARD_IN_USE"})
-"""Codes of an Authorize that speak of this very call, and not of last night's refresh."""
-
-_SESSION_GONE = frozenset({"SESSION_NONEXISTENT", "SESSION_EXPIRED", "UNAUTHORIZED"})
-"""Codes of a data call that another Authorize mends."""
 
 
 class Kind(StrEnum):
@@ -120,21 +89,6 @@ class Conversation:
         return FetchDepth.SUMMARY if self.terms.fetch is FetchDepth.OFF else self.terms.fetch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """What follows from one call: effects to record now, and the conversation that goes on after `wait_seconds` (None: it is over).
-
-    `trouble` is the error to tell the operator about; `gave_up` says that the round ended without what it was for.
-    """
-
-    effects: tuple[Effect, ...] = ()
-    report: Report | None = None
-    following: Conversation | None = None
-    wait_seconds: float = 0.0
-    trouble: FlinksError | None = None
-    gave_up: bool = False
-
-
 def read_report(terms: Terms) -> Conversation:
     """Ask for the logins that are on and not eligible."""
     return Conversation(kind=Kind.REPORT, step=Step.REPORT, terms=terms)
@@ -142,26 +96,48 @@ def read_report(terms: Terms) -> Conversation:
 
 def routine(login_id: LoginId, terms: Terms, *, attempts: int, fetched_refresh_at: datetime | None) -> Conversation:
     """The daily cached Authorize of an active login, and the fetch of a refresh that is not stored yet."""
-    first = _opening(terms)
     return Conversation(
-        kind=Kind.ROUTINE, step=first, terms=terms, login_id=login_id, attempts=attempts, fetched_refresh_at=fetched_refresh_at
+        kind=Kind.ROUTINE,
+        step=_opening(terms),
+        terms=terms,
+        login_id=login_id,
+        attempts=attempts,
+        fetched_refresh_at=fetched_refresh_at,
     )
 
 
 def manual(login_id: LoginId, terms: Terms, *, attempts: int, fetched_refresh_at: datetime | None) -> Conversation:
     """The one live Authorize of a stale episode."""
     return replace(
-        routine(login_id, terms, attempts=attempts, fetched_refresh_at=fetched_refresh_at), kind=Kind.MANUAL, tries=TRIES_IN_A_ROW
+        routine(login_id, terms, attempts=attempts, fetched_refresh_at=fetched_refresh_at),
+        kind=Kind.MANUAL,
+        tries=TRIES_IN_A_ROW,
     )
 
 
 def set_schedule(change: GuardedChange, terms: Terms, *, attempts: int) -> Conversation:
     """One guarded schedule change."""
-    return Conversation(kind=Kind.CHANGE, step=_first_of_change(terms), terms=terms, login_id=change.login_id, change=change, attempts=attempts)
+    return Conversation(
+        kind=Kind.CHANGE,
+        step=_first_of_change(terms),
+        terms=terms,
+        login_id=change.login_id,
+        change=change,
+        attempts=attempts,
+    )
 
 
 def _opening(terms: Terms) -> Step:
     return Step.MINT if terms.mints_tokens else Step.AUTHORIZE
+
+
+def _first_of_change(terms: Terms) -> Step:
+    return Step.MINT if terms.schedule_credential is Credential.AUTHORIZE_TOKEN else Step.SET
+
+
+def first_step(conversation: Conversation) -> Step:
+    """The step that the conversation began with, and begins with again."""
+    return _first_of_change(conversation.terms) if conversation.kind is Kind.CHANGE else _opening(conversation.terms)
 
 
 def credential(conversation: Conversation) -> Credential:
@@ -201,238 +177,12 @@ def refreshed(conversation: Conversation, at_seconds: float) -> Conversation:
     """The conversation as it may go on now: a RequestId that has grown too old to begin a fetch with means to authorise again."""
     too_old = at_seconds - conversation.authorized_at_seconds > REQUEST_ID_SECONDS
     if conversation.step is Step.FETCH and too_old and conversation.kind is Kind.ROUTINE:
-        return _authorise_again(conversation)
+        return authorise_again(conversation)
     return conversation
 
 
-def _authorise_again(conversation: Conversation) -> Conversation:
+def authorise_again(conversation: Conversation) -> Conversation:
+    """The conversation from its Authorize on, once more and for the last time."""
     return replace(
         conversation, step=_opening(conversation.terms), token=None, request_id=None, polls=0, reauthorized=True
-    )
-
-
-# After an answer --------------------------------------------------------------------------------------------------------------------
-
-
-def advance(conversation: Conversation, answer: wire.VendorAnswer, now: datetime, at_seconds: float) -> Turn:
-    """What the answer means; `at_seconds` is the loop time at which it came."""
-    match answer:
-        case wire.ReportRead():
-            return Turn(report=answer.report)
-        case wire.TokenMinted():
-            onward = Step.SET if conversation.kind is Kind.CHANGE else Step.AUTHORIZE
-            return Turn(following=replace(conversation, step=onward, token=answer.token))
-        case wire.Authorized():
-            return _authorized(conversation, answer, now, at_seconds)
-        case wire.Challenged():
-            return Turn(effects=(_failed_sighting(conversation, CHALLENGE, None, now),))
-        case wire.CodeAnswer():
-            return _coded(conversation, answer, now)
-        case wire.AccountsPending():
-            return _pending(conversation, answer, now, at_seconds)
-        case wire.AccountsReady():
-            return _fetched(conversation, answer, now)
-        case wire.ScheduleSet():
-            return _set(conversation, answer, now)
-    assert_never(answer)
-
-
-def _authorized(conversation: Conversation, answer: wire.Authorized, now: datetime, at_seconds: float) -> Turn:
-    goes_on = answer.request_id is not None and _wants_fetch(conversation, answer.refreshed_at)
-    sighting = Sighting(
-        login_id=conversation.subject,
-        seen_at=now,
-        flag=answer.flag,
-        refreshed_at=answer.refreshed_at,
-        institution=answer.institution,
-        code=None,
-        live=conversation.kind is Kind.MANUAL,
-        routine_done=not goes_on,
-    )
-    following = replace(
-        conversation, step=Step.FETCH, sighting=sighting, request_id=answer.request_id, authorized_at_seconds=at_seconds, tries=1
-    )
-    return Turn(effects=(sighting,), following=following if goes_on else None)
-
-
-def _wants_fetch(conversation: Conversation, refreshed_at: datetime | None) -> bool:
-    """A manual refresh always asks for the data (the vendor's procedure); the routine only for a refresh that is not stored yet."""
-    if conversation.kind is Kind.MANUAL:
-        return True
-    return (
-        conversation.terms.fetch is not FetchDepth.OFF
-        and refreshed_at is not None
-        and refreshed_at != conversation.fetched_refresh_at
-    )
-
-
-def _failed_sighting(conversation: Conversation, code: str, institution: str | None, now: datetime) -> Sighting:
-    return Sighting(
-        login_id=conversation.subject,
-        seen_at=now,
-        flag=Flag.UNKNOWN,
-        refreshed_at=None,
-        institution=institution,
-        code=code,
-        live=conversation.kind is Kind.MANUAL,
-    )
-
-
-def _coded(conversation: Conversation, answer: wire.CodeAnswer, now: datetime) -> Turn:
-    said = FlinksError(f"Flinks answered {answer.code}", status=answer.status, code=answer.code)
-    match conversation.step:
-        case Step.AUTHORIZE:
-            return _authorize_coded(conversation, answer, said, now)
-        case Step.SET:
-            return _change_refused(conversation, answer, said, now)
-        case Step.FETCH | Step.POLL:
-            return _fetch_coded(conversation, answer, said, now)
-        case Step.MINT | Step.REPORT:
-            return fail(conversation, said, now)
-    assert_never(conversation.step)
-
-
-def _authorize_coded(conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime) -> Turn:
-    if answer.code in _ABOUT_THE_CALL:
-        return fail(conversation, said, now)
-    if answer.unknown_login or answer.reaction is Reaction.PERMANENT:
-        return Turn(effects=(_refusal(conversation, answer, now),), trouble=said, gave_up=True)
-    return Turn(effects=(_failed_sighting(conversation, answer.code, answer.institution, now),))
-
-
-def _refusal(conversation: Conversation, answer: wire.CodeAnswer, now: datetime) -> Refused:
-    return Refused(
-        login_id=conversation.subject, refused_at=now, code=answer.code, not_before=timing.quarantined_until(now)
-    )
-
-
-def _change_refused(conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime) -> Turn:
-    if not (answer.unknown_login or answer.reaction is Reaction.PERMANENT):
-        return fail(conversation, said, now)
-    failed = _change_failed(conversation, said, now, timing.quarantined_until(now))
-    return Turn(effects=(failed, _refusal(conversation, answer, now)), trouble=said, gave_up=True)
-
-
-def _fetch_coded(conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime) -> Turn:
-    """The Authorize stays a success whatever the data call says."""
-    if answer.code in _SESSION_GONE and not conversation.reauthorized and conversation.kind is Kind.ROUTINE:
-        return Turn(following=_authorise_again(conversation))
-    if answer.reaction is Reaction.PERMANENT or conversation.kind is Kind.MANUAL:
-        return Turn(effects=_routine_over(conversation), trouble=said, gave_up=True)
-    return fail(conversation, said, now)
-
-
-def _routine_over(conversation: Conversation) -> tuple[Effect, ...]:
-    return (replace(conversation.sighting, routine_done=True),) if conversation.sighting else ()
-
-
-def _pending(conversation: Conversation, answer: wire.AccountsPending, now: datetime, at_seconds: float) -> Turn:
-    """A 202: polled as queued work of its own. A live Authorize that was dispatched goes on with the aggregation call."""
-    if conversation.step is Step.AUTHORIZE:
-        following = replace(conversation, step=Step.FETCH, request_id=answer.request_id, authorized_at_seconds=at_seconds)
-        return Turn(following=following, wait_seconds=POLL_SECONDS)
-    if conversation.polls >= POLL_LIMIT:
-        late = FlinksError("Flinks did not finish the data within 30 minutes")
-        return fail(replace(conversation, tries=TRIES_IN_A_ROW), late, now)
-    request_id = answer.request_id or conversation.request_id
-    following = replace(conversation, step=Step.POLL, request_id=request_id, polls=conversation.polls + 1)
-    return Turn(following=following, wait_seconds=POLL_SECONDS)
-
-
-def _fetched(conversation: Conversation, answer: wire.AccountsReady, now: datetime) -> Turn:
-    done = _routine_over(conversation)
-    refreshed_at = conversation.sighting.refreshed_at if conversation.sighting else None
-    if conversation.terms.fetch is FetchDepth.OFF or refreshed_at is None:
-        return Turn(effects=done)
-    data = AccountData(
-        login_id=conversation.subject,
-        refreshed_at=refreshed_at,
-        fetched_at=now,
-        depth=conversation.terms.fetch,
-        body=answer.body,
-    )
-    return Turn(effects=(data, *done))
-
-
-def _set(conversation: Conversation, answer: wire.ScheduleSet, now: datetime) -> Turn:
-    if conversation.change is None:
-        message = "a schedule was set that nobody asked for"
-        raise AssertionError(message)
-    confirmed = Confirmed(login_id=answer.login_id, change=conversation.change.change, confirmed_at=now)
-    return Turn(effects=(confirmed,))
-
-
-# After an error ---------------------------------------------------------------------------------------------------------------------
-
-
-def fail(conversation: Conversation, error: FlinksError, now: datetime) -> Turn:
-    """What follows when a call led to no answer: a fresh token, another try soon, or a stored back-off."""
-    if isinstance(error, CredentialRefused):
-        return _credential_refused(conversation, error, now)
-    if conversation.kind is Kind.REPORT:
-        return _report_failed(conversation, error)
-    if isinstance(error, FlinksThrottled):
-        return _put_off(conversation, error, now, now + (error.retry_after or _THROTTLED), conversation.attempts)
-    if conversation.tries < TRIES_IN_A_ROW:
-        return _try_again(conversation, error, now)
-    attempts = conversation.attempts + 1
-    later = timing.retry_at(conversation.subject, attempts, Reaction.RETRY_LATER, now)
-    return _put_off(conversation, error, now, later, attempts)
-
-
-def _credential_refused(conversation: Conversation, error: CredentialRefused, now: datetime) -> Turn:
-    """A token may have been spent or expired on the way: one fresh token, and then the credential is to blame."""
-    effects = (_change_failed(conversation, error, now, now),) if conversation.step is Step.SET else ()
-    with_token = conversation.token is not None and conversation.step in {Step.AUTHORIZE, Step.SET}
-    if with_token and not conversation.token_renewed:
-        return Turn(effects=effects, following=replace(conversation, step=Step.MINT, token=None, token_renewed=True))
-    return Turn(effects=effects, trouble=error, gave_up=True)
-
-
-def _report_failed(conversation: Conversation, error: FlinksError) -> Turn:
-    if isinstance(error, FlinksThrottled) or conversation.tries >= TRIES_IN_A_ROW:
-        return Turn(trouble=error, gave_up=True)
-    following = replace(conversation, tries=conversation.tries + 1)
-    return Turn(following=following, wait_seconds=_TRY_AGAIN_SECONDS * conversation.tries, trouble=error)
-
-
-def _try_again(conversation: Conversation, error: FlinksError, now: datetime) -> Turn:
-    sent = conversation.step is Step.SET
-    effects = (_change_failed(conversation, error, now, now),) if sent else ()
-    keeps_place = conversation.step in {Step.FETCH, Step.POLL}
-    step = conversation.step if keeps_place else _first_step(conversation)
-    following = replace(conversation, step=step, token=None, tries=conversation.tries + 1)
-    return Turn(effects=effects, following=following, wait_seconds=_TRY_AGAIN_SECONDS * conversation.tries, trouble=error)
-
-
-def _first_step(conversation: Conversation) -> Step:
-    if conversation.kind is Kind.CHANGE:
-        return _first_of_change(conversation.terms)
-    return _opening(conversation.terms)
-
-
-def _first_of_change(terms: Terms) -> Step:
-    return Step.MINT if terms.schedule_credential is Credential.AUTHORIZE_TOKEN else Step.SET
-
-
-def _put_off(conversation: Conversation, error: FlinksError, now: datetime, later: datetime, attempts: int) -> Turn:
-    if conversation.kind is Kind.CHANGE:
-        failed = replace(_change_failed(conversation, error, now, later), attempts=attempts)
-        return Turn(effects=(failed,), trouble=error, gave_up=True)
-    deferral = Deferral(login_id=conversation.subject, attempts=attempts, not_before=later, error=error.message)
-    return Turn(effects=(deferral,), trouble=error, gave_up=True)
-
-
-def _change_failed(conversation: Conversation, error: FlinksError, now: datetime, later: datetime) -> ChangeFailed:
-    if conversation.change is None:
-        message = "only a schedule change can fail as one"
-        raise AssertionError(message)
-    return ChangeFailed(
-        login_id=conversation.subject,
-        change=conversation.change.change,
-        failed_at=now,
-        error=error.message,
-        code=error.code,
-        attempts=conversation.attempts,
-        not_before=later,
     )

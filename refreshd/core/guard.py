@@ -140,7 +140,9 @@ def admit_approved(plan: Plan, change: Change) -> GuardedPlan:
 
 def admit_reassertions(plan: Plan) -> GuardedPlan:
     """Let old disables be sent again: Flinks has confirmed each of them before, so nothing new is switched off."""
-    kept = _only(plan, (each for each in plan.changes if each.change is Change.DISABLE and each.reason == ChangeReason.REASSERT))
+    kept = _only(
+        plan, (each for each in plan.changes if each.change is Change.DISABLE and each.reason == ChangeReason.REASSERT)
+    )
     return GuardedPlan(plan=kept, change=Change.DISABLE, outside_caps=True)
 
 

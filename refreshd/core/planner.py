@@ -15,7 +15,17 @@ import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from refreshd.core.model import Change, ChangeReason, Evidence, LoginId, Plan, PlanId, PlannedChange, Verdict, VerdictName
+from refreshd.core.model import (
+    Change,
+    ChangeReason,
+    Evidence,
+    LoginId,
+    Plan,
+    PlanId,
+    PlannedChange,
+    Verdict,
+    VerdictName,
+)
 
 _ID_DIGITS = 16
 

@@ -74,7 +74,7 @@ def retry_at(login_id: LoginId, attempts: int, reaction: Reaction, now: datetime
     same time.
     """
     first = _INSTITUTION_STEP if reaction is Reaction.INSTITUTION_DOWN else _FIRST_STEP
-    step = min(first * 2 ** min(attempts - 1, 10), _LAST_STEP)
+    step = min(first * (1 << min(attempts - 1, 10)), _LAST_STEP)
     return now + step * (1 + _JITTER * _spread(login_id, attempts))
 
 

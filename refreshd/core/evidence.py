@@ -1,0 +1,99 @@
+"""What one login's evidence says, before any rule weighs it: when Flinks last spoke, what failed, how old it all is.
+
+Functions of `Evidence` and spans; the verdict is the judge's.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from refreshd.core import codes
+from refreshd.core.model import Disposition, Evidence, Flag, Reaction
+from refreshd.core.timing import ELIGIBILITY
+
+
+class Failure(NamedTuple):
+    """Why the last refresh attempt failed: the vendor's code (or state) and what clears it."""
+
+    code: str
+    disposition: Disposition
+
+
+def seen_at(evidence: Evidence) -> datetime | None:
+    """When Flinks last said anything about the login."""
+    times = [
+        evidence.answer.answered_at if evidence.answer else None,
+        evidence.listing.reported_at if evidence.listing else None,
+        evidence.flag_seen_at,
+    ]
+    return max((each for each in times if each is not None), default=None)
+
+
+def seen_on_after(evidence: Evidence, moment: datetime) -> bool:
+    """Whether Flinks has said, later than `moment`, that the flag is on; standing in the report says so too."""
+    flag_on = evidence.flag is Flag.ON and evidence.flag_seen_at is not None and evidence.flag_seen_at > moment
+    return flag_on or (evidence.listing is not None and evidence.listing.reported_at > moment)
+
+
+def old_when_seen(evidence: Evidence, stale_after: timedelta) -> bool:
+    """Whether the last refresh was too old when Flinks last spoke; the age grows only by what we see, not by our own silence."""
+    last_seen_at, refreshed_at = seen_at(evidence), evidence.refreshed_at
+    return last_seen_at is None or refreshed_at is None or last_seen_at - refreshed_at > stale_after
+
+
+def is_unobserved(evidence: Evidence, unobserved_after: timedelta, now: datetime) -> bool:
+    """Whether Flinks has said nothing about the login for so long that nobody can say how it is."""
+    last_seen_at = seen_at(evidence)
+    return last_seen_at is not None and now - last_seen_at >= unobserved_after
+
+
+def standing_failure(evidence: Evidence, stale_after: timedelta) -> Failure | None:
+    """The failure that stands: the newest answer's, else the report's while the answer does not outdate it.
+
+    A 200 on a cached Authorize is no good news by itself; it outdates the report only when it came later and with a fresh refresh.
+    """
+    answer, listing = evidence.answer, evidence.listing
+    if (
+        answer is not None
+        and answer.code is not None
+        and (listing is None or answer.answered_at >= listing.reported_at)
+    ):
+        return _from_code(answer.code)
+    if listing is not None and not _outdated(evidence, stale_after):
+        return _from_listing(listing.code, listing.state)
+    return _from_code(answer.code) if answer is not None and answer.code is not None else None
+
+
+def _outdated(evidence: Evidence, stale_after: timedelta) -> bool:
+    answer, listing = evidence.answer, evidence.listing
+    later = answer is not None and listing is not None and answer.answered_at >= listing.reported_at
+    return later and not old_when_seen(evidence, stale_after)
+
+
+def _from_code(code: str) -> Failure | None:
+    reaction = codes.reaction_of(code)
+    return None if reaction is Reaction.OK else Failure(codes.normalise(code), codes.disposition_of(reaction))
+
+
+def _from_listing(code: str | None, state: str | None) -> Failure | None:
+    """`LastRefreshErrorCode` may be null on a failed card; then the state speaks. A null code is not "healthy"."""
+    if code is not None:
+        return _from_code(code)
+    reaction = codes.state_reaction(state)
+    return (
+        None if reaction is Reaction.OK else Failure(codes.normalise(state or "NONE"), codes.disposition_of(reaction))
+    )
+
+
+def lapsed(evidence: Evidence, now: datetime) -> bool:
+    """Whether Flinks has given the login up at night: seven days without a good refresh."""
+    return evidence.refreshed_at is None or now - evidence.refreshed_at >= ELIGIBILITY
+
+
+def next_turn(evidence: Evidence, unobserved_after: timedelta, now: datetime) -> datetime | None:
+    """The next moment at which time alone may change an active login's verdict, its lane or its staleness."""
+    last_seen_at, refreshed_at = seen_at(evidence), evidence.refreshed_at
+    turns = [
+        last_seen_at + unobserved_after if last_seen_at else None,
+        refreshed_at + ELIGIBILITY if refreshed_at else None,
+    ]
+    return min((each for each in turns if each is not None and each > now), default=None)

@@ -19,6 +19,7 @@ import aiosql
 from aiosql.types import QueryFn
 
 _PACKAGE = Path(__file__).parent
+_ADDITIVE_MARK = re.compile(r"^-- additive\b", re.MULTILINE)
 _MIGRATION_FILE = re.compile(r"(?P<number>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
 
 
@@ -87,12 +88,20 @@ def _query(function: QueryFn) -> Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One numbered step; `checksum` does not depend on how a checkout ends its lines."""
+    """One numbered step; `checksum` does not depend on how a checkout ends its lines.
+
+    `additive`: a comment line that starts with "additive" says that an older refreshd may run on the result.
+    """
 
     number: int
     name: str
     sql: str
     checksum: str
+    additive: bool
+
+    @property
+    def label(self) -> str:
+        return f"{self.number:04}_{self.name}"
 
 
 def load_migrations(*, root: Path | None = None) -> tuple[Migration, ...]:
@@ -116,6 +125,7 @@ def _migration(path: Path) -> Migration:
         name=matched["name"],
         sql=sql,
         checksum=hashlib.sha256(sql.encode()).hexdigest(),
+        additive=_ADDITIVE_MARK.search(sql) is not None,
     )
 
 

@@ -84,6 +84,14 @@ def test_migrations_come_in_order_with_number_name_and_checksum(tmp_path: Path) 
     assert first.checksum != second.checksum
 
 
+def test_a_comment_line_marks_a_migration_as_additive(tmp_path: Path) -> None:
+    root = migrations_in(tmp_path, **{"0001_a": "SELECT 1;", "0002_b": "-- A column.\n-- additive: has a default\n"})
+    assert [(migration.label, migration.additive) for migration in load_migrations(root=root)] == [
+        ("0001_a", False),
+        ("0002_b", True),
+    ]
+
+
 def test_a_checksum_does_not_depend_on_line_ends(tmp_path: Path) -> None:
     (tmp_path / "unix").mkdir()
     (tmp_path / "dos").mkdir()

@@ -1,11 +1,11 @@
 """Narrow Protocols, named by what the caller needs; the edges implement them, `daemon` alone names the concrete classes."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from refreshd.core.guard import GuardedChange, GuardedPlan
+from refreshd.core.guard import GuardedPlan, Withheld
 from refreshd.core.model import (
     CallTrace,
     Change,
@@ -47,7 +47,7 @@ class Leadership(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassRecord:
-    """One pass as `reconcile_pass` keeps it; `failure` None is a success."""
+    """One pass. `more`: a chunk was full, so another pass should follow at once; `failure` None is a success."""
 
     pass_id: PassId
     started_at: datetime
@@ -55,7 +55,10 @@ class PassRecord:
     judged: int
     intended: int
     held: int
-    failure: str | None
+    more: bool = False
+    withheld: tuple[Withheld, ...] = ()
+    phase_seconds: Mapping[str, float] = field(default_factory=dict)
+    failure: str | None = None
 
 
 class PassLedger(Protocol):
@@ -101,8 +104,11 @@ class PassLedger(Protocol):
         """Close plans that cover no login any more."""
         ...
 
-    async def accept_totals(self, *, now: datetime, term: Term) -> None:
-        """Remember the present totals as plausible; the guard measures shrinkage against them."""
+    async def accept_totals(self, *, now: datetime, if_before: datetime, term: Term) -> None:
+        """Remember the present totals as plausible, where they were last accepted before `if_before`.
+
+        A ledger whose totals were never accepted stays so: only `refreshd approve` accepts the first ones.
+        """
         ...
 
     async def totals(self, *, now: datetime) -> LedgerTotals: ...
@@ -143,11 +149,21 @@ class WorkLedger(Protocol):
         """Stale logins outside the report that had no live Authorize since their last good refresh."""
         ...
 
+    async def is_active(self, login_id: LoginId) -> bool:
+        """Whether the login is active at this moment; asked right before an Authorize that was drawn earlier."""
+        ...
+
+    async def release_refused(self, *, since: datetime, until: datetime, term: Term) -> int:
+        """Forget refusals recorded since then, because the settings were to blame; those logins rest until `until`."""
+        ...
+
     async def last_report_at(self) -> datetime | None:
         """When the newest good report was read; stored, so that a restart does not read it again."""
         ...
 
-    async def mark_sent(self, login_id: LoginId, change: Change, *, now: datetime, pass_id: PassId | None, term: Term) -> bool:
+    async def mark_sent(
+        self, login_id: LoginId, change: Change, *, now: datetime, pass_id: PassId | None, term: Term
+    ) -> bool:
         """Record, right before the call, that the change is sent. False: the login changed sides or the intent is gone; do not send."""
         ...
 
@@ -159,9 +175,7 @@ class WorkLedger(Protocol):
         """Spend the one live Authorize of this stale episode, before the call. False: not allowed any more."""
         ...
 
-    async def record(
-        self, traces: Sequence[CallTrace], effects: Sequence[Effect], *, term: Term
-    ) -> None:
+    async def record(self, traces: Sequence[CallTrace], effects: Sequence[Effect], *, term: Term) -> None:
         """One commit group: traces and effects of finished conversations, all or nothing."""
         ...
 
@@ -170,16 +184,7 @@ class WorkLedger(Protocol):
         ...
 
 
-class Writer(Protocol):
-    """The write gate. In observe mode nobody is handed one."""
-
-    async def set_schedule(self, change: GuardedChange) -> None: ...
-
-
 class CallObserver(Protocol):
     """Hears of every HTTP call once it is over; must not block and must not raise."""
 
     def __call__(self, trace: CallTrace) -> None: ...
-
-
-RowStream = AsyncIterator[Sequence[Evidence]]

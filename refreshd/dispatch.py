@@ -1,0 +1,179 @@
+"""Makes one call, and settles what follows from it: effects recorded, the next call queued, the breaker told.
+
+One login's trouble never holds a worker: whatever the vendor does ends here as a turn. Only a bug, a lost lease or a lost database
+leaves this module as an exception.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from refreshd.core import breaker as breakers
+from refreshd.core import conversation as conversations
+from refreshd.core import wire
+from refreshd.core.conversation import Conversation, Kind, Step
+from refreshd.core.errors import CredentialRefused, FlinksError
+from refreshd.core.guard import GuardedChange
+from refreshd.core.model import Confirmed, Effect, PassId, Refused
+from refreshd.core.turn import Turn, advance, fail
+from refreshd.pacing import Permit
+from refreshd.ports import Clock, Leadership, WorkLedger
+from refreshd.work import Task, WorkQueue
+
+_log = structlog.get_logger(__name__)
+
+REPORT_RESTS_SECONDS = 60.0
+RELEASED_REST = timedelta(hours=6)
+
+
+class Reader(Protocol):
+    """Every call but the schedule change."""
+
+    async def call(
+        self, request: wire.Request, permit: Permit, *, attempt: int, pass_id: PassId | None
+    ) -> wire.VendorAnswer: ...
+
+
+class Writer(Protocol):
+    """The write gate; in observe mode nobody is handed one."""
+
+    async def set_schedule(
+        self,
+        change: GuardedChange,
+        permit: Permit,
+        *,
+        token: wire.AuthorizeToken | None,
+        attempt: int,
+        pass_id: PassId | None,
+    ) -> wire.VendorAnswer: ...
+
+
+Record = Callable[[Sequence[Effect]], Awaitable[None]]
+"""Returns once the effects are durable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What came of one turn, for whoever counts (metrics, the exit code of `once`)."""
+
+    conversation: Conversation
+    turn: Turn
+    orphans: int | None = None
+
+
+class Dispatcher:
+    """The pool's handler."""
+
+    def __init__(
+        self,
+        *,
+        queue: WorkQueue,
+        reader: Reader,
+        writer: Writer | None,
+        ledger: WorkLedger,
+        record: Record,
+        leadership: Leadership,
+        clock: Clock,
+        on_settled: Callable[[Settled], None],
+    ) -> None:
+        self._queue = queue
+        self._reader = reader
+        self._writer = writer
+        self._ledger = ledger
+        self._record = record
+        self._leadership = leadership
+        self._clock = clock
+        self._on_settled = on_settled
+        self._unknown_since: datetime | None = None
+
+    async def handle(self, task: Task, permit: Permit) -> None:
+        """One call under one permit."""
+        conversation = task.conversation
+        try:
+            answer = await self._call(conversation, permit)
+        except FlinksError as error:
+            turn = fail(conversation, error, self._clock.now())
+            self._note_error(conversation, error)
+        else:
+            at = asyncio.get_running_loop().time()
+            turn = advance(conversation, answer, self._clock.now(), at)
+            self._note_answer(conversation, answer)
+        await self._settle(conversation, turn)
+
+    async def _call(self, conversation: Conversation, permit: Permit) -> wire.VendorAnswer:
+        pass_id = self._queue.pass_id
+        if conversation.step is not Step.SET:
+            request = conversations.request(conversation)
+            return await self._reader.call(request, permit, attempt=conversation.tries, pass_id=pass_id)
+        if self._writer is None or conversation.change is None:
+            message = "a schedule change reached the pool although nobody holds the write gate"
+            raise AssertionError(message)
+        return await self._writer.set_schedule(
+            conversation.change, permit, token=conversation.token, attempt=conversation.tries, pass_id=pass_id
+        )
+
+    async def _settle(self, conversation: Conversation, turn: Turn) -> None:
+        """Record first, go on second: what the next call rests on is durable by then."""
+        if turn.effects:
+            await self._record(turn.effects)
+            await self._release_if_suspect(turn.effects)
+        orphans = None
+        if turn.report is not None:
+            orphans = await self._ledger.record_report(turn.report, term=self._leadership.term)
+        self._on_settled(Settled(conversation=conversation, turn=turn, orphans=orphans))
+        _narrate(conversation, turn)
+        if turn.following is not None:
+            self._queue.go_on(turn.following, turn.wait_seconds)
+            return
+        if conversation.kind is Kind.REPORT and turn.gave_up:
+            self._queue.rest_report(REPORT_RESTS_SECONDS)
+        self._queue.over(conversation)
+
+    def _note_error(self, conversation: Conversation, error: FlinksError) -> None:
+        if not isinstance(error, CredentialRefused):
+            return
+        renewing = conversation.token is not None and not conversation.token_renewed
+        if renewing:
+            return
+        at = asyncio.get_running_loop().time()
+        credential = conversations.credential(conversation)
+        self._queue.breaker = breakers.refused(self._queue.breaker, credential, at)
+        _log.error("credential_refused", credential=credential.value, error=error.message, hint=error.hint)
+
+    def _note_answer(self, conversation: Conversation, answer: wire.VendorAnswer) -> None:
+        state = breakers.accepted(self._queue.breaker, conversations.credential(conversation))
+        if isinstance(answer, wire.CodeAnswer) and answer.unknown_login:
+            state = breakers.unknown_login(state, asyncio.get_running_loop().time())
+        elif conversation.step in {Step.AUTHORIZE, Step.SET}:
+            state = breakers.knew_login(state)
+            self._unknown_since = None
+        self._queue.breaker = state
+
+    async def _release_if_suspect(self, effects: Sequence[Effect]) -> None:
+        """A mass of unknown LoginIds speaks against our settings: the logins are not to blame, and get their verdicts back."""
+        refused_at = next((each.refused_at for each in effects if isinstance(each, Refused)), None)
+        if refused_at is None:
+            return
+        self._unknown_since = self._unknown_since or refused_at
+        if not self._queue.breaker.suspects_settings(asyncio.get_running_loop().time()):
+            return
+        until = self._clock.now() + RELEASED_REST
+        since = self._unknown_since
+        count = await self._ledger.release_refused(since=since, until=until, term=self._leadership.term)
+        _log.error(
+            "settings_suspected", released=count, hint="check REFRESHD_FLINKS_BASE_URL and REFRESHD_FLINKS_CUSTOMER_ID"
+        )
+
+
+def _narrate(conversation: Conversation, turn: Turn) -> None:
+    login_id = str(conversation.login_id) if conversation.login_id else None
+    for effect in turn.effects:
+        if isinstance(effect, Confirmed):
+            _log.info("change_confirmed", login_id=login_id, change=effect.change.value)
+    if turn.trouble is not None:
+        event = "work_put_off" if turn.gave_up else "call_tried_again"
+        _log.warning(event, kind=conversation.kind.value, login_id=login_id, error=turn.trouble.message)

@@ -1,0 +1,161 @@
+"""One leadership: passes, pool, recorder and totals under one roof, for as long as the lease holds.
+
+Crash-only: a lost lease or a lost database ends the leadership as an exception, and the daemon begins another one. Nothing is lost by
+that, because all state is in the tables. A stop is graceful instead: no new work, what is in flight ends within the grace period.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from refreshd.core.model import LedgerTotals
+from refreshd.ports import Clock, PassLedger, PassRecord
+from refreshd.reconcile import Reconciler
+from refreshd.work import WorkQueue
+
+_log = structlog.get_logger(__name__)
+
+
+class Runs(Protocol):
+    """A pool: serves its source until drained."""
+
+    async def run(self) -> None: ...
+
+    def drain(self) -> None: ...
+
+
+class Background(Protocol):
+    """A loop that runs for as long as the leadership does; one that returns by itself is a bug."""
+
+    def __call__(self) -> Awaitable[None]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """Who hears what; each must not block and must not raise."""
+
+    on_pass_started: Callable[[], None]
+    on_pass: Callable[[PassRecord], None]
+    on_totals: Callable[[LedgerTotals], None]
+    beat: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """Durations, in seconds of loop time."""
+
+    pass_interval: float
+    totals_interval: float
+    grace: float
+
+
+class Engine:
+    """Drives one leadership. `trigger` asks for a pass now."""
+
+    def __init__(
+        self,
+        *,
+        ledger: PassLedger,
+        reconciler: Reconciler,
+        queue: WorkQueue,
+        pool: Runs,
+        background: Sequence[Background],
+        clock: Clock,
+        rhythm: Rhythm,
+        hooks: Hooks,
+    ) -> None:
+        self._ledger = ledger
+        self._reconciler = reconciler
+        self._queue = queue
+        self._pool = pool
+        self._background = background
+        self._clock = clock
+        self._rhythm = rhythm
+        self._hooks = hooks
+        self._triggered = asyncio.Event()
+
+    def trigger(self) -> None:
+        """Something in the ledger changed: run a pass as soon as the present one is over."""
+        self._triggered.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Lead until `stop` is set. Raises LeaseLost or LedgerUnavailable when leading is over before that."""
+        async with self._working(self._passes, self._totals):
+            await stop.wait()
+
+    async def run_until_idle(self) -> None:
+        """Passes and their work until a pass leaves nothing due."""
+        async with self._working():
+            while True:
+                record = await self.one_pass()
+                quiet = await self._settle()
+                if quiet and not record.more and not record.intended:
+                    break
+            await self.publish()
+
+    async def one_pass(self) -> PassRecord:
+        """One pass; what it made due is drawn at once."""
+        self._hooks.on_pass_started()
+        record = await self._reconciler.run()
+        self._queue.pass_id = record.pass_id
+        self._queue.wake()
+        self._hooks.on_pass(record)
+        self._hooks.beat("passes")
+        return record
+
+    async def publish(self) -> None:
+        """Count the ledger and hand the totals to whoever shows them."""
+        self._hooks.on_totals(await self._ledger.totals(now=self._clock.now()))
+        self._hooks.beat("totals")
+
+    async def _settle(self) -> bool:
+        """Wait until nothing is due; True when nothing was due to begin with."""
+        before = self._queue.taken
+        await self._queue.idle()
+        return self._queue.taken == before
+
+    async def _passes(self) -> None:
+        while True:
+            self._triggered.clear()
+            record = await self.one_pass()
+            if record.more:
+                continue
+            try:
+                async with asyncio.timeout(self._rhythm.pass_interval):
+                    await self._triggered.wait()
+            except TimeoutError:
+                pass
+
+    async def _totals(self) -> None:
+        while True:
+            await self.publish()
+            await asyncio.sleep(self._rhythm.totals_interval)
+
+    @asynccontextmanager
+    async def _working(self, *loops: Background) -> AsyncIterator[None]:
+        """The pool and the background loops; on the way out, drained in stages."""
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(_for_ever(each)) for each in (*self._background, *loops)]
+            pool = group.create_task(self._pool.run())
+            yield
+            await self._drain(pool)
+            for each in running:
+                each.cancel()
+
+    async def _drain(self, pool: asyncio.Task[None]) -> None:
+        dropped = self._queue.drop_waiting()
+        self._pool.drain()
+        done, _ = await asyncio.wait([pool], timeout=self._rhythm.grace)
+        if not done:
+            pool.cancel()
+        _log.info("drained", left_waiting=dropped, cut_off=not done)
+
+
+async def _for_ever(loop: Background) -> None:
+    await loop()
+    message = f"{loop!r} was meant to run for ever and returned"
+    raise AssertionError(message)

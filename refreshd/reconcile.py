@@ -1,0 +1,177 @@
+"""One pass, written as the sentence of the design: read what changed, judge it, plan, guard, store the intents, record.
+
+No loop and no sleep: the engine decides when a pass runs, and the pool carries the intents out. The pass sees Protocols only. Every
+step leaves the tables true by themselves, so a crash between any two of them is healed by the next pass.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from refreshd.core import guard, planner
+from refreshd.core.guard import GuardedPlan, GuardPolicy, Withheld
+from refreshd.core.judge import JudgePolicy, judge
+from refreshd.core.model import Change, HeldPlan, LoginId, PassId, PlanState, Term
+from refreshd.ports import Clock, Leadership, PassLedger, PassRecord
+
+JUDGED_AT_ONCE = 1_000
+PLANNED_AT_ONCE = 1_000
+"""Rows in memory at a time; what is left over waits for the next pass, which follows at once."""
+
+ACCEPT_AFTER = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassPolicy:
+    """What the operator set. `observe`: judge and count, but intend nothing and hold nothing."""
+
+    judge: JudgePolicy
+    guard: GuardPolicy
+    observe: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tally:
+    judged: int = 0
+    intended: int = 0
+    held: int = 0
+    more: bool = False
+    withheld: list[Withheld] = field(default_factory=list)
+    phase_seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            yield
+        finally:
+            self.phase_seconds[name] = self.phase_seconds.get(name, 0.0) + loop.time() - began
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pass:
+    """Who acts, and when: read once at the start, and handed down."""
+
+    pass_id: PassId
+    term: Term
+    now: datetime
+
+
+class Reconciler:
+    """Runs passes, one at a time."""
+
+    def __init__(self, ledger: PassLedger, leadership: Leadership, clock: Clock, policy: PassPolicy) -> None:
+        self._ledger = ledger
+        self._leadership = leadership
+        self._clock = clock
+        self._policy = policy
+
+    async def run(self) -> PassRecord:
+        """One pass. Raises LeaseLost or LedgerUnavailable; what was stored until then is true."""
+        now, term = self._clock.now(), self._leadership.term
+        this = _Pass(pass_id=await self._ledger.start_pass(now=now, term=term), term=term, now=now)
+        tally = _Tally()
+        await self._judge(this, tally)
+        if not self._policy.observe:
+            await self._change(this, tally)
+        with tally.phase("record"):
+            await self._ledger.close_empty_plans(now=now, term=term)
+            record = self._record(this, tally)
+            await self._ledger.finish_pass(record, term=term)
+        return record
+
+    def _record(self, this: _Pass, tally: _Tally) -> PassRecord:
+        return PassRecord(
+            pass_id=this.pass_id,
+            started_at=this.now,
+            finished_at=self._clock.now(),
+            judged=tally.judged,
+            intended=tally.intended,
+            held=tally.held,
+            more=tally.more,
+            withheld=tuple(tally.withheld),
+            phase_seconds=tally.phase_seconds,
+            failure=None,
+        )
+
+    async def _judge(self, this: _Pass, tally: _Tally) -> None:
+        """Judge all rows whose evidence changed or whose verdict ran out, a chunk at a time."""
+        with tally.phase("judge"):
+            while due := await self._ledger.evidence_due(now=this.now, limit=JUDGED_AT_ONCE):
+                verdicts = [judge(each, self._policy.judge, this.now) for each in due]
+                await self._ledger.store_verdicts(verdicts, now=this.now, term=this.term)
+                tally.judged += len(verdicts)
+
+    async def _change(self, this: _Pass, tally: _Tally) -> None:
+        held_before = tally.held
+        for change in Change:
+            await self._intend_approved(this, change, tally)
+            await self._intend_or_hold(this, change, tally)
+        await self._reassert(this, tally)
+        if tally.held > held_before:
+            await self._judge(this, tally)
+        else:
+            await self._ledger.accept_totals(now=this.now, if_before=this.now - ACCEPT_AFTER, term=this.term)
+
+    async def _intend_approved(self, this: _Pass, change: Change, tally: _Tally) -> None:
+        approved = await self._ledger.approved_candidates(change, now=this.now, limit=PLANNED_AT_ONCE)
+        if approved:
+            await self._intend(this, guard.admit_approved(planner.plan(approved), change), tally)
+
+    async def _intend_or_hold(self, this: _Pass, change: Change, tally: _Tally) -> None:
+        with tally.phase("guard"):
+            totals = await self._ledger.plan_totals(now=this.now)
+            withheld = guard.weigh(change, totals, self._policy.guard)
+            if withheld:
+                await self._hold(this, change, withheld, tally)
+                return
+            waiting = await self._ledger.candidates(change, now=this.now, after=None, limit=PLANNED_AT_ONCE)
+            admitted = guard.admit(planner.plan(waiting), change, totals, self._policy.guard)
+        if waiting and isinstance(admitted, GuardedPlan):
+            await self._intend(this, admitted, tally)
+
+    async def _reassert(self, this: _Pass, tally: _Tally) -> None:
+        before = this.now - self._policy.judge.reassert_after
+        old = await self._ledger.reassertions(now=this.now, confirmed_before=before, limit=PLANNED_AT_ONCE)
+        if old:
+            await self._intend(this, guard.admit_reassertions(planner.plan(old)), tally)
+
+    async def _intend(self, this: _Pass, plan: GuardedPlan, tally: _Tally) -> None:
+        with tally.phase("apply"):
+            tally.intended += await self._ledger.intend(plan, now=this.now, pass_id=this.pass_id, term=this.term)
+            tally.more = tally.more or len(plan.plan.changes) >= PLANNED_AT_ONCE
+
+    async def _hold(self, this: _Pass, change: Change, withheld: Withheld, tally: _Tally) -> None:
+        """Withhold all that waits as one plan; its id comes from a walk in chunks, its members are marked set-wise."""
+        digest = await self._digest(change, this.now)
+        if not digest.count:
+            return
+        held = HeldPlan(
+            plan_id=digest.plan_id(),
+            change=change,
+            state=PlanState.HELD,
+            held_at=this.now,
+            reason=withheld.reason,
+            sentence=withheld.sentence,
+            logins=digest.count,
+            remaining=digest.count,
+            allowance=withheld.allowance,
+            approved_at=None,
+            approved_until=None,
+            approval_reason=None,
+        )
+        await self._ledger.hold(held, now=this.now, pass_id=this.pass_id, term=this.term)
+        tally.held += digest.count
+        tally.withheld.append(withheld)
+
+    async def _digest(self, change: Change, now: datetime) -> planner.PlanDigest:
+        digest = planner.PlanDigest()
+        after: LoginId | None = None
+        while chunk := await self._ledger.candidates(change, now=now, after=after, limit=PLANNED_AT_ONCE):
+            for each in chunk:
+                digest.add(each.login_id, change)
+            after = chunk[-1].login_id
+        return digest

@@ -1,0 +1,291 @@
+"""Late binding: what a free worker with a permit in hand does next. Nothing waits here but calls that have already begun.
+
+All other work stays in the tables until the moment it is taken, so a client that left a second ago is seen, and a restart loses
+nothing. A source that had nothing to give is not asked again until somebody wakes the queue (a pass, a notification) or, at the
+latest, until the source's own deadline.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+import structlog
+
+from refreshd.core import breaker as breakers
+from refreshd.core import conversation as conversations
+from refreshd.core import guard, timing, urgency
+from refreshd.core.agenda import Agenda
+from refreshd.core.conversation import Conversation, Kind, Step
+from refreshd.core.guard import Withdrawn
+from refreshd.core.model import Credential, Lane, LoginId, PassId
+from refreshd.core.urgency import Source
+from refreshd.ports import Clock, DueChange, DueLogin, Leadership, WorkLedger
+from refreshd.waiting import WaitingLine
+
+_log = structlog.get_logger(__name__)
+
+DRAWN_AT_ONCE = 16
+_LANES = {Source.SAVABLE: Lane.SAVABLE, Source.REST: Lane.REST}
+_TO_AUTHORIZE = frozenset({Step.MINT, Step.AUTHORIZE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One call to make now."""
+
+    conversation: Conversation
+    source: Source
+
+
+class WorkQueue:
+    """The pool's source. Takes are serialized: the order of urgency is decided once for each permit."""
+
+    def __init__(self, ledger: WorkLedger, leadership: Leadership, clock: Clock, agenda: Agenda) -> None:
+        self.agenda = agenda
+        self.breaker = breakers.Breaker()
+        self.pass_id: PassId | None = None
+        self.busy: set[LoginId] = set()
+        self.taken = 0
+        self._ledger = ledger
+        self._leadership = leadership
+        self._clock = clock
+        self._waiting = WaitingLine()
+        self._drawn: dict[Source, deque[DueLogin]] = {source: deque() for source in _LANES}
+        self._empty: set[Source] = set()
+        self._woken = asyncio.Event()
+        self._taking = asyncio.Lock()
+        self._last_was_change = False
+        self._in_hand = 0
+        self._report_in_hand = False
+        self._report_rests_until = 0.0
+        self._idle = asyncio.Event()
+
+    # What the pool calls ------------------------------------------------------------------------------------------------------------
+
+    async def ready(self) -> None:
+        """Wait until there may be work."""
+        while not self._may_have_work():
+            self._woken.clear()
+            try:
+                async with asyncio.timeout_at(self._waiting.next_due_seconds()):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    async def take(self) -> Task | None:
+        """The most urgent work of this moment, None when there is none after all."""
+        async with self._taking:
+            for source in urgency.order(last_was_change=self._last_was_change):
+                task = await self._from(source)
+                if task is not None:
+                    self._last_was_change = source is Source.CHANGE
+                    self._in_hand += 1
+                    self.taken += 1
+                    return task
+        self._tell_if_idle()
+        return None
+
+    # What the dispatcher and the engine call ----------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something may have become due: ask every source again."""
+        self._empty.clear()
+        self._idle.clear()
+        for drawn in self._drawn.values():
+            drawn.clear()
+        self._woken.set()
+
+    def go_on(self, conversation: Conversation, wait_seconds: float) -> None:
+        """Queue the next call of a conversation, for its time."""
+        self._waiting.put(conversation, wait_seconds)
+        self._in_hand -= 1
+        self._woken.set()
+
+    def over(self, conversation: Conversation) -> None:
+        """The conversation has ended; its login may be drawn again when it is due again."""
+        self._in_hand -= 1
+        self._forget(conversation)
+        self._tell_if_idle()
+
+    def rest_report(self, seconds: float) -> None:
+        """Leave the report alone for a while, after it could not be had."""
+        self._report_rests_until = asyncio.get_running_loop().time() + seconds
+
+    async def idle(self) -> None:
+        """Wait until nothing is due, in hand, or waiting for its next call."""
+        await self._idle.wait()
+
+    def drop_waiting(self) -> int:
+        """Forget calls that wait for their time (a shutdown); the tables still say that they are due. Returns how many."""
+        dropped = self._waiting.clear()
+        for each in dropped:
+            self._forget(each)
+        return len(dropped)
+
+    # Sources ------------------------------------------------------------------------------------------------------------------------
+
+    async def _from(self, source: Source) -> Task | None:
+        if source is Source.CONTINUATION:
+            conversation = await self._continuation()
+        elif source in self._empty:
+            return None
+        else:
+            conversation = await self._draw(source)
+            if conversation is None:
+                self._empty.add(source)
+        return None if conversation is None else Task(conversation=conversation, source=source)
+
+    def _draw(self, source: Source) -> Awaitable[Conversation | None]:
+        draws: dict[Source, Callable[[], Awaitable[Conversation | None]]] = {
+            Source.CHANGE: lambda: self._change(reassert=False),
+            Source.REASSERTION: lambda: self._change(reassert=True),
+            Source.REPORT: self._report,
+            Source.SAVABLE: lambda: self._routine(Source.SAVABLE),
+            Source.REST: lambda: self._routine(Source.REST),
+            Source.MANUAL: self._manual,
+        }
+        return draws[source]()
+
+    async def _continuation(self) -> Conversation | None:
+        at = asyncio.get_running_loop().time()
+        while begun := self._waiting.pop_due(at):
+            conversation = conversations.refreshed(begun, at)
+            if await self._may_go_on(conversation):
+                return conversation
+            self._forget(conversation)
+        return None
+
+    async def _may_go_on(self, conversation: Conversation) -> bool:
+        """Look again at what began earlier: the client may have left, the vendor's night begun, the credential been refused."""
+        at = asyncio.get_running_loop().time()
+        if not self.breaker.allows(conversations.credential(conversation), at):
+            return False
+        if conversation.kind is Kind.CHANGE:
+            return await self._still_wanted(conversation)
+        if conversation.kind is Kind.REPORT:
+            return True
+        if conversation.step in _TO_AUTHORIZE and timing.in_vendor_window(self._clock.now()):
+            return False
+        return await self._ledger.is_active(conversation.subject)
+
+    async def _still_wanted(self, conversation: Conversation) -> bool:
+        if conversation.change is None or self.breaker.suspects_settings(asyncio.get_running_loop().time()):
+            return False
+        return conversation.step is not Step.SET or await self._mark_sent(conversation)
+
+    async def _mark_sent(self, conversation: Conversation) -> bool:
+        change = conversation.change
+        return change is not None and await self._ledger.mark_sent(
+            change.login_id, change.change, now=self._clock.now(), pass_id=self.pass_id, term=self._leadership.term
+        )
+
+    async def _change(self, *, reassert: bool) -> Conversation | None:
+        if not self.agenda.writes or not self._may_call(*self._change_credentials()):
+            return None
+        while due := await self._ledger.due_changes(now=self._clock.now(), reassert=reassert, busy=self.busy, limit=1):
+            conversation = await self._second_look(due[0])
+            if conversation is not None:
+                self.busy.add(conversation.subject)
+                return conversation
+        return None
+
+    async def _second_look(self, due: DueChange) -> Conversation | None:
+        now = self._clock.now()
+        look = guard.second_look(due.intent, due.evidence, now)
+        if isinstance(look, Withdrawn):
+            await self._withdraw(due.evidence.login_id, look.reason)
+            return None
+        conversation = conversations.set_schedule(look, self.agenda.terms, attempts=due.evidence.attempts)
+        if conversation.step is Step.SET and not await self._mark_sent(conversation):
+            await self._withdraw(due.evidence.login_id, "the login changed sides")
+            return None
+        return conversation
+
+    async def _withdraw(self, login_id: LoginId, reason: str) -> None:
+        await self._ledger.withdraw(login_id, reason=reason, now=self._clock.now(), term=self._leadership.term)
+        _log.info("change_withdrawn", login_id=str(login_id), reason=reason)
+
+    async def _report(self) -> Conversation | None:
+        resting = asyncio.get_running_loop().time() < self._report_rests_until
+        if not self.agenda.reads_report or self._report_in_hand or resting or not self._may_call(Credential.API_SECRET):
+            return None
+        last = await self._ledger.last_report_at()
+        if last is not None and self._clock.now() - last < self.agenda.report_interval:
+            return None
+        self._report_in_hand = True
+        return conversations.read_report(self.agenda.terms)
+
+    async def _routine(self, source: Source) -> Conversation | None:
+        if not self._may_authorize():
+            return None
+        drawn = self._drawn[source]
+        if not drawn:
+            drawn.extend(await self._draw_lane(_LANES[source]))
+        for due in self._drain(drawn):
+            if await self._ledger.is_active(due.evidence.login_id):
+                return self._begin(due, conversations.routine)
+        return None
+
+    def _drain(self, drawn: deque[DueLogin]) -> Iterator[DueLogin]:
+        while drawn:
+            due = drawn.popleft()
+            if due.evidence.login_id not in self.busy:
+                yield due
+
+    async def _draw_lane(self, lane: Lane) -> list[DueLogin]:
+        now = self._clock.now()
+        start = self.agenda.routine_start(now)
+        return list(
+            await self._ledger.due_authorizes(lane, now=now, routine_start=start, busy=self.busy, limit=DRAWN_AT_ONCE)
+        )
+
+    async def _manual(self) -> Conversation | None:
+        if not self.agenda.manual_refresh or not self._may_authorize():
+            return None
+        for due in await self._ledger.due_manual(now=self._clock.now(), busy=self.busy, limit=1):
+            login_id = due.evidence.login_id
+            if await self._ledger.mark_manual(login_id, now=self._clock.now(), term=self._leadership.term):
+                return self._begin(due, conversations.manual)
+        return None
+
+    def _begin(self, due: DueLogin, kind: Callable[..., Conversation]) -> Conversation:
+        evidence = due.evidence
+        self.busy.add(evidence.login_id)
+        return kind(
+            evidence.login_id, self.agenda.terms, attempts=evidence.attempts, fetched_refresh_at=due.fetched_refresh_at
+        )
+
+    # Small questions ----------------------------------------------------------------------------------------------------------------
+
+    def _may_authorize(self) -> bool:
+        mints = self.agenda.terms.mints_tokens
+        needed = (Credential.SECRET_KEY, Credential.AUTHORIZE_TOKEN) if mints else (Credential.NONE,)
+        return not timing.in_vendor_window(self._clock.now()) and self._may_call(*needed)
+
+    def _change_credentials(self) -> tuple[Credential, ...]:
+        last = self.agenda.terms.schedule_credential
+        return (Credential.SECRET_KEY, last) if last is Credential.AUTHORIZE_TOKEN else (last,)
+
+    def _may_call(self, *credentials: Credential) -> bool:
+        at = asyncio.get_running_loop().time()
+        about_logins = Credential.API_SECRET not in credentials
+        if about_logins and self.breaker.suspects_settings(at):
+            return False
+        return all(self.breaker.allows(each, at) for each in credentials)
+
+    def _may_have_work(self) -> bool:
+        due = self._waiting.next_due_seconds()
+        continuing = due is not None and due <= asyncio.get_running_loop().time()
+        return continuing or len(self._empty) < len(Source) - 1
+
+    def _forget(self, conversation: Conversation) -> None:
+        if conversation.kind is Kind.REPORT:
+            self._report_in_hand = False
+        elif conversation.login_id is not None:
+            self.busy.discard(conversation.login_id)
+            self._empty.clear()
+
+    def _tell_if_idle(self) -> None:
+        if not self._waiting and not self._in_hand and len(self._empty) == len(Source) - 1:
+            self._idle.set()

@@ -52,6 +52,14 @@ def test_the_most_calls_in_any_sixty_seconds_is_what_counting_by_hand_gives(gaps
     assert audit.most_in_60s == audit.most_calls_in(60) == by_hand
 
 
+def test_calls_exactly_sixty_seconds_apart_are_in_different_spans() -> None:
+    audit = Audit(calls_kept=1000, grace_seconds=0)
+    for number in range(100):
+        audit.arrived(2.0 * number)
+        audit.seen("Authorize", ONE, START, 2.0 * number, status=200, flinks_code="")
+    assert audit.most_in_60s == audit.most_calls_in(60) == 30
+
+
 def test_a_refused_or_unanswered_call_counts_as_a_call() -> None:
     caller = Caller(faults=["reset@any:x1"])
     caller.report()

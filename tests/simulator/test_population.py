@@ -99,8 +99,19 @@ def test_a_naive_start_is_an_error() -> None:
 
 def test_a_login_can_be_linked_later_and_is_found_in_any_case() -> None:
     caller = Caller(population=populate(7, 3))
-    caller.flinks.link(healthy(ONE.upper()))
+    for nights in (0, 1):
+        caller.wait(days=1)
+        caller.flinks.advance(caller.date)
+        assert caller.flinks.audit.bills[ONE] == nights
+        caller.flinks.link(healthy(ONE.upper()))
+    assert caller.flinks.login(ONE.upper()).login_id == ONE
+
+
+def test_a_forgotten_login_is_billed_no_more() -> None:
+    caller = Caller(healthy())
     caller.wait(days=1)
     caller.flinks.advance(caller.date)
-    assert caller.flinks.login(ONE.upper()).login_id == ONE
+    caller.flinks.forget(ONE)
+    caller.wait(days=1)
+    caller.flinks.advance(caller.date)
     assert caller.flinks.audit.bills[ONE] == 1

@@ -11,9 +11,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from refreshd.simulator import FaultRule, InProcessDoor, ScaledClock, Simulator, SimulatorConfig, populate
-from refreshd.simulator.http import running, serve
+from refreshd.simulator.http import make_app, running, serve
 from tests.simulator.caller import NOBODY, ONE, START, TWO, healthy, of
 
 CONFIG = SimulatorConfig(pending_ratio=0.0, require_token=False, huge_body_bytes=1_000_000)
@@ -160,6 +161,20 @@ async def test_a_server_goes_down_fast_while_a_client_still_waits() -> None:
         waiting = group.create_task(_ask(client, f"{await addresses.get()}{FLINKS}Authorize"))
         await asyncio.sleep(0.05)
         stop.set()
+        assert await waiting == "broken"
+    assert time.monotonic() - begun < 3
+
+
+async def test_an_application_lets_go_of_hanging_calls_under_any_runner() -> None:
+    runner = web.AppRunner(make_app(simulator("hang@any"), lambda: START))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    begun = time.monotonic()
+    async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as client:
+        waiting = group.create_task(_ask(client, f"http://127.0.0.1:{runner.addresses[0][1]}{FLINKS}Authorize"))
+        await asyncio.sleep(0.05)
+        await runner.cleanup()
         assert await waiting == "broken"
     assert time.monotonic() - begun < 3
 

@@ -97,7 +97,7 @@ class Dispatcher:
             answer = await self._call(conversation, permit)
         except FlinksError as error:
             turn = fail(conversation, error, self._clock.now())
-            self._note_error(conversation, error)
+            self._note_error(conversation, error, turn)
         else:
             at = asyncio.get_running_loop().time()
             turn = advance(conversation, answer, self._clock.now(), at)
@@ -133,11 +133,9 @@ class Dispatcher:
             self._queue.rest_report(REPORT_RESTS_SECONDS)
         self._queue.over(conversation)
 
-    def _note_error(self, conversation: Conversation, error: FlinksError) -> None:
-        if not isinstance(error, CredentialRefused):
-            return
-        renewing = conversation.token is not None and not conversation.token_renewed
-        if renewing:
+    def _note_error(self, conversation: Conversation, error: FlinksError, turn: Turn) -> None:
+        """A refused credential stops all calls that need it, unless a fresh token may still mend it."""
+        if not isinstance(error, CredentialRefused) or not turn.gave_up:
             return
         at = asyncio.get_running_loop().time()
         credential = conversations.credential(conversation)

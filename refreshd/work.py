@@ -284,7 +284,6 @@ class WorkQueue:
             self._report_in_hand = False
         elif conversation.login_id is not None:
             self.busy.discard(conversation.login_id)
-            self._empty.clear()
 
     def _tell_if_idle(self) -> None:
         if not self._waiting and not self._in_hand and len(self._empty) == len(Source) - 1:

@@ -1,0 +1,91 @@
+"""All commands in one table, in the order in which `refreshd --help` teaches them."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+import refreshd
+from refreshd.cli.screen import Screen
+from refreshd.cli.simulate import simulate
+from refreshd.cli.start import told
+from refreshd.core.errors import SettingsError
+
+_EXAMPLES = """\
+[bold]A first day[/]
+  refreshd migrate                   create the ledger's tables
+  refreshd doctor                    settings, database, keys: what to mend
+  refreshd import clients.csv        columns client_id, login_id, active
+  refreshd plan                      what would change, and why; no writes
+  refreshd run                       the daemon; the first disables wait ...
+  refreshd approve 3f2a              ... for you to approve them
+
+[bold]Every day[/]
+  refreshd status                    the fleet on one page
+  refreshd logins --verdict reconnect --json | jq -r '.[].login_id'
+  refreshd explain LOGIN_ID          why is it as it is, and what comes next?"""
+
+_EXIT_CODES = """\
+[bold]Exit codes[/]
+  0 done                             3 held by the guard: refreshd plans
+  1 done, with failures              4 a dependency is down
+  2 wrong usage or settings"""
+
+_TRY = "Try it"
+
+_COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = ((_TRY, "simulator", simulate),)
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        Screen().line(f"refreshd {refreshd.__version__}")
+        raise typer.Exit
+
+
+def _root(
+    context: typer.Context,
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Keep Flinks scheduled refresh in line with your active clients.
+
+    No billed login is forgotten, no stale login goes unseen. Settings are REFRESHD_* in the environment, or a TOML file.
+    """
+    if context.invoked_subcommand is None:
+        Screen().line(context.get_help())
+        raise typer.Exit(SettingsError.exit_code)
+
+
+def build() -> typer.Typer:
+    """The application, with each command in its group."""
+    app = typer.Typer(
+        name="refreshd",
+        add_completion=False,
+        pretty_exceptions_enable=False,  # its tracebacks show local variables, which may hold secrets
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+        rich_markup_mode="rich",
+    )
+    app.callback(invoke_without_command=True, epilog=f"{_EXAMPLES}\n\n{_EXIT_CODES}")(_root)
+    for group, name, command in _COMMANDS:
+        app.command(name, rich_help_panel=group)(told(command))
+    return app
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command and give its exit code."""
+    try:
+        code = build()(args=list(argv), prog_name="refreshd", standalone_mode=False)
+    except typer.TyperException as error:
+        Screen().trouble(SettingsError(error.format_message(), hint=_usage_hint(argv)))
+        return SettingsError.exit_code
+    sys.stdout.flush()
+    return code if isinstance(code, int) else 0
+
+
+def _usage_hint(argv: Sequence[str]) -> str:
+    names = {name for _, name, _ in _COMMANDS}
+    command = next((word for word in argv if word in names), None)
+    return f"refreshd {command} --help" if command else "refreshd --help"

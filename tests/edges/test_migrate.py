@@ -147,7 +147,7 @@ async def test_a_read_only_database_is_named_as_such(session: Connection) -> Non
 
 async def test_a_database_that_goes_away_is_named_as_such(session: Connection, empty_database_url: str) -> None:
     killer = await asyncpg.connect(empty_database_url)
-    await killer.execute("SELECT pg_terminate_backend($1)", session.get_server_pid())
+    await killer.execute("SELECT pg_terminate_backend($1, 5000)", session.get_server_pid())
     await killer.close()
     with pytest.raises(LedgerUnavailable, match="went away"):
         await migrate.status(session, migrations=[FIRST])

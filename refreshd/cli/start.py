@@ -53,7 +53,7 @@ def _tell(error: RefreshdError | BaseExceptionGroup[BaseException]) -> int:
     if len(expected) < len(errors):
         raise error
     screen = Screen()
-    for each in {each.message: each for each in expected}.values():
+    for each in {each.message: each for each in reversed(expected)}.values():
         screen.trouble(each)
     return max(each.exit_code for each in expected)
 

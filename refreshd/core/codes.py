@@ -196,6 +196,12 @@ def state_reaction(state: str | None) -> Reaction:
     return _STATES.get(name, Reaction.UNKNOWN)
 
 
+def code_of_state(state: str | None) -> str:
+    """The code that says the same as a card's state (`InvalidPassword` is INVALID_PASSWORD), else the state, written as a code."""
+    letters = re.sub(r"[\W_]+", "", state or "").upper()
+    return next((code for code in MEANINGS if code.replace("_", "") == letters), normalise(state or "NO_STATE"))
+
+
 def disposition_of(reaction: Reaction) -> Disposition:
     """What clears a login that failed with this reaction; what needs nobody (OK, pending) clears by itself."""
     return _DISPOSITIONS[reaction]

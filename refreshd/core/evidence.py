@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from refreshd.core import codes
-from refreshd.core.model import Disposition, Evidence, Flag, Reaction
+from refreshd.core.model import Disposition, Evidence, Flag, Listing, Reaction
 from refreshd.core.timing import ELIGIBILITY
 
 
@@ -16,6 +16,11 @@ class Failure(NamedTuple):
 
     code: str
     disposition: Disposition
+
+
+def observed(evidence: Evidence) -> bool:
+    """Whether Flinks ever said how its refresh fares; an answer to a schedule change says nothing of that."""
+    return evidence.answer is not None or evidence.listing is not None
 
 
 def seen_at(evidence: Evidence) -> datetime | None:
@@ -47,41 +52,42 @@ def is_unobserved(evidence: Evidence, unobserved_after: timedelta, now: datetime
 
 
 def standing_failure(evidence: Evidence, stale_after: timedelta) -> Failure | None:
-    """The failure that stands: the newest answer's, else the report's while the answer does not outdate it.
+    """The failure that stands: what spoke last, the answer or the report, decides.
 
-    A 200 on a cached Authorize is no good news by itself; it outdates the report only when it came later and with a fresh refresh.
+    A 200 on a cached Authorize is no good news by itself: it outdates the report only when it came later and with a fresh refresh.
     """
     answer, listing = evidence.answer, evidence.listing
-    if (
-        answer is not None
-        and answer.code is not None
-        and (listing is None or answer.answered_at >= listing.reported_at)
-    ):
-        return _from_code(answer.code)
-    if listing is not None and not _outdated(evidence, stale_after):
-        return _from_listing(listing.code, listing.state)
-    return _from_code(answer.code) if answer is not None and answer.code is not None else None
+    answered = _from_code(answer.code) if answer is not None else None
+    if listing is None:
+        return answered
+    if answer is None or answer.answered_at < listing.reported_at:
+        return _from_listing(listing)
+    if answered is None and old_when_seen(evidence, stale_after):
+        return _from_listing(listing)
+    return answered
 
 
-def _outdated(evidence: Evidence, stale_after: timedelta) -> bool:
-    answer, listing = evidence.answer, evidence.listing
-    later = answer is not None and listing is not None and answer.answered_at >= listing.reported_at
-    return later and not old_when_seen(evidence, stale_after)
-
-
-def _from_code(code: str) -> Failure | None:
-    reaction = codes.reaction_of(code)
-    return None if reaction is Reaction.OK else Failure(codes.normalise(code), codes.disposition_of(reaction))
-
-
-def _from_listing(code: str | None, state: str | None) -> Failure | None:
+def _from_listing(listing: Listing) -> Failure | None:
     """`LastRefreshErrorCode` may be null on a failed card; then the state speaks. A null code is not "healthy"."""
-    if code is not None:
-        return _from_code(code)
-    reaction = codes.state_reaction(state)
+    if listing.code is not None:
+        return _from_code(listing.code)
+    reaction = codes.state_reaction(listing.state)
     return (
-        None if reaction is Reaction.OK else Failure(codes.normalise(state or "NONE"), codes.disposition_of(reaction))
+        None if reaction is Reaction.OK else Failure(codes.code_of_state(listing.state), codes.disposition_of(reaction))
     )
+
+
+def _from_code(code: str | None) -> Failure | None:
+    reaction = codes.reaction_of(code)
+    if code is None or reaction is Reaction.OK:
+        return None
+    return Failure(codes.normalise(code), codes.disposition_of(reaction))
+
+
+def approval_runs(evidence: Evidence, now: datetime) -> bool:
+    """Whether the held plan that covers the login is approved at this moment."""
+    hold = evidence.hold
+    return hold is not None and hold.approved_until is not None and now < hold.approved_until
 
 
 def lapsed(evidence: Evidence, now: datetime) -> bool:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from refreshd.core.evidence import approval_runs
 from refreshd.core.model import Change, ChangeReason, Evidence, Intent, LoginId, Plan, PlannedChange, PlanTotals
 
 ALWAYS_ALLOWED = 5
@@ -87,12 +88,19 @@ def allowance(policy: GuardPolicy, logins: int) -> int:
 
 def weigh(change: Change, totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
     """Judge all waiting changes of one kind together; None lets them through."""
-    waiting = totals.disables_waiting if change is Change.DISABLE else totals.enables_waiting
+    return _weigh(change, _waiting(change, totals), totals, policy)
+
+
+def _weigh(change: Change, waiting: int, totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
     if not waiting:
         return None
     if change is Change.DISABLE and (implausible := _implausible(totals, policy)):
         return implausible
     return _beyond_caps(change, waiting, totals, policy)
+
+
+def _waiting(change: Change, totals: PlanTotals) -> int:
+    return totals.disables_waiting if change is Change.DISABLE else totals.enables_waiting
 
 
 def _implausible(totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
@@ -123,12 +131,13 @@ def _beyond_caps(change: Change, waiting: int, totals: PlanTotals, policy: Guard
 def admit(plan: Plan, change: Change, totals: PlanTotals, policy: GuardPolicy) -> GuardedPlan | Withheld:
     """Let a plan of one kind of change through, or withhold the whole of it.
 
-    The plan may be a first slice of what waits; it is weighed with all that waits.
+    The plan may be a first slice of what waits; it is weighed with all that waits. Where it holds more than was counted (a client
+    list may have been loaded in between), it is weighed with what it holds.
     """
-    withheld = weigh(change, totals, policy)
+    kept = _only(plan, (each for each in plan.changes if each.change is change))
+    withheld = _weigh(change, max(_waiting(change, totals), len(kept.changes)), totals, policy)
     if withheld:
         return withheld
-    kept = _only(plan, (each for each in plan.changes if each.change is change))
     return GuardedPlan(plan=kept, change=change, outside_caps=False)
 
 
@@ -159,12 +168,13 @@ def second_look(intent: Intent, evidence: Evidence, now: datetime) -> GuardedCha
         return Withdrawn(reason="a client of this login is active again")
     if intent.change is Change.ENABLE and not evidence.active:
         return Withdrawn(reason="no client of this login is active any more")
-    if intent.reason == ChangeReason.APPROVED and not approval_runs(evidence, now):
+    if _needs_approval(intent, evidence) and not approval_runs(evidence, now):
         return Withdrawn(reason="the approval has run out")
     return GuardedChange(login_id=evidence.login_id, change=intent.change)
 
 
-def approval_runs(evidence: Evidence, now: datetime) -> bool:
-    """Whether the held plan that covers the login is approved at this moment."""
-    hold = evidence.hold
-    return hold is not None and hold.approved_until is not None and now < hold.approved_until
+def _needs_approval(intent: Intent, evidence: Evidence) -> bool:
+    """Whatever a held plan covers, for whichever reason; not the repetition of a disable that Flinks has confirmed before."""
+    return intent.reason != ChangeReason.REASSERT and (
+        intent.reason == ChangeReason.APPROVED or evidence.hold is not None
+    )

@@ -1,19 +1,22 @@
 """One login's evidence -> one verdict. The chain of rules at the end of this module, read from top to bottom, is the policy.
 
-A rule is a small named function; the first one that has something to say decides. The judge never reads a clock: the same evidence at
-the same moment gives the same verdict, and `Verdict.until` says when the mere passing of time may give another.
+A rule is a small named function; the first one that has something to say decides, and where none has, an inactive login leaks and an
+active one is stale. The judge never reads a clock: the same evidence at the same moment gives the same verdict, and `Verdict.until`
+says when the mere passing of time may give another.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from refreshd.core.evidence import (
     Failure,
+    approval_runs,
     is_unobserved,
     lapsed,
     next_turn,
+    observed,
     old_when_seen,
     seen_at,
     seen_on_after,
@@ -45,12 +48,12 @@ _Rule = Callable[[_Case], Verdict | None]
 def judge(evidence: Evidence, policy: JudgePolicy, now: datetime) -> Verdict:
     """The verdict on one login; total, so every row of the ledger is counted exactly once."""
     case = _Case(evidence, policy, now)
-    for rule in _ACTIVE if evidence.active else _INACTIVE:
+    rules, otherwise = (_ACTIVE, _too_old) if evidence.active else (_INACTIVE, _leaks)
+    for rule in rules:
         verdict = rule(case)
         if verdict is not None:
             return verdict
-    message = f"the last rule of the chain let {evidence.login_id} pass"
-    raise AssertionError(message)
+    return otherwise(case)
 
 
 # Inactive logins --------------------------------------------------------------------------------------------------------------------
@@ -76,10 +79,8 @@ def _withheld(case: _Case) -> Verdict | None:
     hold = case.evidence.hold
     if hold is None:
         return None
-    if hold.approved_until is not None and case.now < hold.approved_until:
-        sentence = (
-            f"on at Flinks without an active client; plan {hold.plan_id} is approved until {_at(hold.approved_until)}"
-        )
+    if hold.approved_until is not None and approval_runs(case.evidence, case.now):
+        sentence = f"without an active client and not confirmed off; plan {hold.plan_id} is approved until {_at(hold.approved_until)}"
         return _inactive(case, VerdictName.LEAKING, ChangeReason.APPROVED, sentence, until=hold.approved_until)
     sentence = f"would be disabled, but the guard holds plan {hold.plan_id} until somebody approves it"
     return _inactive(case, VerdictName.HELD, "held_by_guard", sentence)
@@ -132,7 +133,7 @@ def _refused_active(case: _Case) -> Verdict | None:
 
 
 def _never_seen(case: _Case) -> Verdict | None:
-    if seen_at(case.evidence) is not None:
+    if observed(case.evidence):
         return None
     return _active(
         case, VerdictName.UNSEEN, "never_observed", "not observed yet; its first Authorize is due", lane=Lane.SAVABLE
@@ -148,7 +149,8 @@ def _off_by_us(case: _Case) -> Verdict | None:
 
 
 def _off_by_others(case: _Case) -> Verdict | None:
-    if case.evidence.flag is not Flag.OFF:
+    off_at = case.evidence.flag_seen_at
+    if case.evidence.flag is not Flag.OFF or (off_at is not None and seen_on_after(case.evidence, off_at)):
         return None
     sentence = "scheduled refresh is off at Flinks although a client wants it; refreshd did not disable it, so somebody else did"
     return _active(case, VerdictName.DRIFTED, "off_at_flinks", sentence, lane=Lane.REST)
@@ -179,7 +181,12 @@ def _failing(case: _Case) -> Verdict | None:
     if failure.disposition is Disposition.UNKNOWN:
         sentence = f"the last refresh failed with {failure.code}, a code nobody knows; tried again daily"
         return _active(case, VerdictName.FAILED, "unknown_code", sentence, lane=_lane(case), failure=failure)
-    sentence = f"the last refresh failed with {failure.code}, which heals by itself; Flinks tries again at night"
+    when = (
+        "after seven days without success only once its user has connected again"
+        if lapsed(case.evidence, case.now)
+        else "at night"
+    )
+    sentence = f"the last refresh failed with {failure.code}, which heals by itself; Flinks tries again {when}"
     return _active(case, VerdictName.FAILED, "vendor_retries", sentence, lane=_lane(case), failure=failure)
 
 
@@ -191,27 +198,21 @@ def _gone_quiet(case: _Case) -> Verdict | None:
     return _active(case, VerdictName.STALE, "unobserved", sentence, lane=_lane(case))
 
 
-def _too_old(case: _Case) -> Verdict | None:
-    if not old_when_seen(case.evidence, case.policy.stale_after):
+def _is_fresh(case: _Case) -> Verdict | None:
+    refreshed_at = case.evidence.refreshed_at
+    if refreshed_at is None or old_when_seen(case.evidence, case.policy.stale_after):
         return None
+    return _active(case, VerdictName.FRESH, "refreshed", f"refreshed at {_at(refreshed_at)}", lane=_lane(case))
+
+
+def _too_old(case: _Case) -> Verdict:
     refreshed_at = case.evidence.refreshed_at
     if refreshed_at is None:
-        return _active(
-            case,
-            VerdictName.STALE,
-            "never_refreshed",
-            "no error, yet Flinks knows of no refresh at all",
-            lane=_lane(case),
-        )
+        sentence = "no error is known, yet Flinks knows of no refresh at all"
+        return _active(case, VerdictName.STALE, "never_refreshed", sentence, lane=_lane(case))
     reason = "ineligible" if case.evidence.listing else "too_old"
     sentence = f"no error is known, yet the last refresh is of {_at(refreshed_at)}"
     return _active(case, VerdictName.STALE, reason, sentence, lane=_lane(case))
-
-
-def _is_fresh(case: _Case) -> Verdict:
-    refreshed_at = case.evidence.refreshed_at
-    when = _at(refreshed_at) if refreshed_at else "never"
-    return _active(case, VerdictName.FRESH, "refreshed", f"refreshed at {when}", lane=Lane.SAVABLE)
 
 
 def _active(
@@ -225,7 +226,7 @@ def _active(
         until=next_turn(case.evidence, case.policy.unobserved_after, case.now),
         lane=lane,
         stale=is_unobserved(case.evidence, case.policy.unobserved_after, case.now)
-        or (seen_at(case.evidence) is not None and old_when_seen(case.evidence, case.policy.stale_after)),
+        or (observed(case.evidence) and old_when_seen(case.evidence, case.policy.stale_after)),
         error_code=failure.code if failure else None,
         disposition=failure.disposition if failure else None,
     )
@@ -236,7 +237,7 @@ def _lane(case: _Case) -> Lane:
 
 
 def _at(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 _INACTIVE: tuple[_Rule, ...] = (
@@ -244,18 +245,16 @@ _INACTIVE: tuple[_Rule, ...] = (
     _refused_inactive,
     _withheld,
     _came_back,
-    _leaks,
 )
 
 _ACTIVE: tuple[_Rule, ...] = (
     _refused_active,
-    _never_seen,
     _off_by_us,
+    _never_seen,
     _off_by_others,
     _needs_reconnect,
     _needs_operator,
     _failing,
     _gone_quiet,
-    _too_old,
     _is_fresh,
 )

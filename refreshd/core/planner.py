@@ -14,7 +14,9 @@ A login with an open intent, or under a held plan that is not approved, has no p
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import groupby
 
+from refreshd.core.evidence import approval_runs
 from refreshd.core.model import (
     Change,
     ChangeReason,
@@ -48,29 +50,40 @@ class PlanDigest:
 
 
 def plan(changes: Iterable[PlannedChange]) -> Plan:
-    """Sort changes into a plan with a stable id: equal inputs in any order give equal plans."""
-    ordered = tuple(sorted(set(changes), key=lambda each: (each.login_id, each.change, each.reason)))
+    """Sort changes into a plan with a stable id: equal inputs in any order, repeated or not, give equal plans."""
+    ordered = sorted(changes, key=lambda each: (each.login_id, each.change, each.reason, each.approved_by or ""))
+    once = tuple(next(same) for _, same in groupby(ordered, key=lambda each: (each.login_id, each.change)))
     digest = PlanDigest()
-    for each in ordered:
+    for each in once:
         digest.add(each.login_id, each.change)
-    return Plan(plan_id=digest.plan_id(), changes=ordered)
+    return Plan(plan_id=digest.plan_id(), changes=once)
 
 
 def wanted(evidence: Evidence, verdict: Verdict, now: datetime, reassert_after: timedelta) -> PlannedChange | None:
-    """The schedule change that a verdict calls for, were no guard in the way."""
-    if verdict.name is VerdictName.LEAKING:
-        covered_by = evidence.hold.plan_id if evidence.hold and verdict.reason == ChangeReason.APPROVED else None
-        return _change(evidence, Change.DISABLE, verdict.reason, covered_by)
-    if verdict.name is VerdictName.QUARANTINED and not evidence.active:
-        due = evidence.not_before is None or evidence.not_before <= now
-        return _change(evidence, Change.DISABLE, verdict.reason) if due else None
+    """The schedule change that a verdict on this evidence calls for; None for a login without an open intent that needs none.
+
+    A reassertion repeats what Flinks has confirmed before, so a held plan does not keep it back.
+    """
     if verdict.name is VerdictName.DISABLED and evidence.confirmed_off_at is not None:
         old = evidence.confirmed_off_at + reassert_after <= now
-        return _change(evidence, Change.DISABLE, ChangeReason.REASSERT) if old else None
-    if verdict.name is VerdictName.DRIFTED and verdict.reason == ChangeReason.DISABLED_BY_REFRESHD:
-        return _change(evidence, Change.ENABLE, verdict.reason)
-    return None
+        return (
+            PlannedChange(login_id=evidence.login_id, change=Change.DISABLE, reason=ChangeReason.REASSERT)
+            if old
+            else None
+        )
+    change = _called_for(evidence, verdict, now)
+    hold = evidence.hold
+    if change is None or (hold is not None and not approval_runs(evidence, now)):
+        return None
+    covered_by = hold.plan_id if hold else None
+    return PlannedChange(login_id=evidence.login_id, change=change, reason=verdict.reason, approved_by=covered_by)
 
 
-def _change(evidence: Evidence, change: Change, reason: str, approved_by: PlanId | None = None) -> PlannedChange:
-    return PlannedChange(login_id=evidence.login_id, change=change, reason=reason, approved_by=approved_by)
+def _called_for(evidence: Evidence, verdict: Verdict, now: datetime) -> Change | None:
+    if evidence.active:
+        drifted_by_us = verdict.name is VerdictName.DRIFTED and verdict.reason == ChangeReason.DISABLED_BY_REFRESHD
+        return Change.ENABLE if drifted_by_us else None
+    if verdict.name is VerdictName.LEAKING:
+        return Change.DISABLE
+    week_is_over = evidence.not_before is None or evidence.not_before <= now
+    return Change.DISABLE if verdict.name is VerdictName.QUARANTINED and week_is_over else None

@@ -18,7 +18,7 @@ from typing import assert_never
 
 from refreshd.core import wire
 from refreshd.core.guard import GuardedChange
-from refreshd.core.model import Credential, FetchDepth, LoginId, Sighting
+from refreshd.core.model import Change, Credential, FetchDepth, LoginId, Sighting
 
 TRIES_IN_A_ROW = 3
 
@@ -82,6 +82,14 @@ class Conversation:
             message = f"a {self.kind} conversation is about no login"
             raise AssertionError(message)
         return self.login_id
+
+    @property
+    def asked(self) -> Change:
+        """What is to become of the flag; no other kind of conversation asks for a change, and asking is a bug."""
+        if self.change is None:
+            message = f"a {self.kind} conversation changes no schedule"
+            raise AssertionError(message)
+        return self.change.change
 
     @property
     def depth(self) -> FetchDepth:
@@ -157,9 +165,9 @@ def request(conversation: Conversation) -> wire.Request:
         case Step.AUTHORIZE:
             return wire.authorize(conversation.subject, live=conversation.kind is Kind.MANUAL, token=conversation.token)
         case Step.FETCH:
-            return wire.fetch_accounts(_session(conversation), conversation.depth)
+            return wire.fetch_accounts(_session(conversation), conversation.depth, login_id=conversation.subject)
         case Step.POLL:
-            return wire.poll_accounts(_session(conversation), conversation.depth)
+            return wire.poll_accounts(_session(conversation), conversation.depth, login_id=conversation.subject)
         case Step.SET:
             message = "a schedule change goes through the write gate"
             raise AssertionError(message)
@@ -176,9 +184,14 @@ def _session(conversation: Conversation) -> str:
 def refreshed(conversation: Conversation, at_seconds: float) -> Conversation:
     """The conversation as it may go on now: a RequestId that has grown too old to begin a fetch with means to authorise again."""
     too_old = at_seconds - conversation.authorized_at_seconds > REQUEST_ID_SECONDS
-    if conversation.step is Step.FETCH and too_old and conversation.kind is Kind.ROUTINE:
+    if conversation.step is Step.FETCH and too_old and may_authorise_again(conversation):
         return authorise_again(conversation)
     return conversation
+
+
+def may_authorise_again(conversation: Conversation) -> bool:
+    """Once, and never a live Authorize."""
+    return conversation.kind is Kind.ROUTINE and not conversation.reauthorized
 
 
 def authorise_again(conversation: Conversation) -> Conversation:

@@ -9,7 +9,15 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from refreshd.core import codes, timing, wire
-from refreshd.core.conversation import TRIES_IN_A_ROW, Conversation, Kind, Step, authorise_again, first_step
+from refreshd.core.conversation import (
+    TRIES_IN_A_ROW,
+    Conversation,
+    Kind,
+    Step,
+    authorise_again,
+    first_step,
+    may_authorise_again,
+)
 from refreshd.core.errors import CredentialRefused, FlinksError, FlinksThrottled
 from refreshd.core.model import (
     AccountData,
@@ -65,9 +73,9 @@ def advance(conversation: Conversation, answer: wire.VendorAnswer, now: datetime
         case wire.Authorized():
             return _authorized(conversation, answer, now, at_seconds)
         case wire.Challenged() | wire.CodeAnswer():
-            return _coded(conversation, answer, now)
+            return _coded(conversation, answer, now, at_seconds)
         case wire.AccountsPending() | wire.AccountsReady():
-            return _data(conversation, answer, now, at_seconds)
+            return _data(conversation, answer, now)
         case wire.ScheduleSet():
             return _set(conversation, answer, now)
     assert_never(answer)
@@ -85,15 +93,21 @@ def _authorized(conversation: Conversation, answer: wire.Authorized, now: dateti
         live=conversation.kind is Kind.MANUAL,
         routine_done=not goes_on,
     )
-    following = replace(
+    following = _to_fetch(replace(conversation, sighting=sighting), answer.request_id, at_seconds)
+    return Turn(effects=(sighting,), following=following if goes_on else None)
+
+
+def _to_fetch(conversation: Conversation, request_id: str | None, at_seconds: float) -> Conversation:
+    """The authorize token is spent by now, and none is ever kept."""
+    return replace(
         conversation,
         step=Step.FETCH,
-        sighting=sighting,
-        request_id=answer.request_id,
+        token=None,
+        request_id=request_id,
         authorized_at_seconds=at_seconds,
         tries=1,
+        polls=0,
     )
-    return Turn(effects=(sighting,), following=following if goes_on else None)
 
 
 def _wants_fetch(conversation: Conversation, refreshed_at: datetime | None) -> bool:
@@ -119,12 +133,16 @@ def _failed_sighting(conversation: Conversation, code: str, institution: str | N
     )
 
 
-def _coded(conversation: Conversation, answer: wire.CodeAnswer | wire.Challenged, now: datetime) -> Turn:
+def _coded(
+    conversation: Conversation, answer: wire.CodeAnswer | wire.Challenged, now: datetime, at_seconds: float
+) -> Turn:
     if isinstance(answer, wire.Challenged):
         return Turn(effects=(_failed_sighting(conversation, codes.CHALLENGED, None, now),))
     said = FlinksError(f"Flinks answered {answer.code}", status=answer.status, code=answer.code)
     match conversation.step:
         case Step.AUTHORIZE:
+            if answer.reaction is Reaction.PENDING:
+                return _dispatched(conversation, answer, said, now, at_seconds)
             return _authorize_coded(conversation, answer, said, now)
         case Step.SET:
             return _change_refused(conversation, answer, said, now)
@@ -133,6 +151,15 @@ def _coded(conversation: Conversation, answer: wire.CodeAnswer | wire.Challenged
         case Step.MINT | Step.REPORT:
             return fail(conversation, said, now)
     assert_never(conversation.step)
+
+
+def _dispatched(
+    conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime, at_seconds: float
+) -> Turn:
+    """A 202 of Authorize. A live one that goes on in the background is never sent again: the aggregation call is what collects it."""
+    if conversation.kind is Kind.MANUAL and answer.request_id is not None:
+        return Turn(following=_to_fetch(conversation, answer.request_id, at_seconds), wait_seconds=POLL_SECONDS)
+    return fail(conversation, said, now)
 
 
 def _authorize_coded(conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime) -> Turn:
@@ -157,10 +184,10 @@ def _change_refused(conversation: Conversation, answer: wire.CodeAnswer, said: F
 
 
 def _fetch_coded(conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime) -> Turn:
-    """The Authorize stays a success whatever the data call says."""
-    if answer.code in _SESSION_GONE and not conversation.reauthorized and conversation.kind is Kind.ROUTINE:
+    """The Authorize stays a success whatever the data call says; what does not heal within hours is asked again tomorrow."""
+    if answer.code in _SESSION_GONE and may_authorise_again(conversation):
         return Turn(following=authorise_again(conversation))
-    if answer.reaction is Reaction.PERMANENT or conversation.kind is Kind.MANUAL:
+    if answer.reaction is not Reaction.RETRY_LATER:
         return Turn(effects=_routine_over(conversation), trouble=said, gave_up=True)
     return fail(conversation, said, now)
 
@@ -169,27 +196,19 @@ def _routine_over(conversation: Conversation) -> tuple[Effect, ...]:
     return (replace(conversation.sighting, routine_done=True),) if conversation.sighting else ()
 
 
-def _data(
-    conversation: Conversation, answer: wire.AccountsPending | wire.AccountsReady, now: datetime, at_seconds: float
-) -> Turn:
+def _data(conversation: Conversation, answer: wire.AccountsPending | wire.AccountsReady, now: datetime) -> Turn:
     if isinstance(answer, wire.AccountsReady):
         return _fetched(conversation, answer, now)
-    return _pending(conversation, answer, now, at_seconds)
+    return _poll(replace(conversation, request_id=answer.request_id, tries=1), now)
 
 
-def _pending(conversation: Conversation, answer: wire.AccountsPending, now: datetime, at_seconds: float) -> Turn:
-    """A 202: polled as queued work of its own. A live Authorize that was dispatched goes on with the aggregation call."""
-    if conversation.step is Step.AUTHORIZE:
-        following = replace(
-            conversation, step=Step.FETCH, request_id=answer.request_id, authorized_at_seconds=at_seconds
-        )
-        return Turn(following=following, wait_seconds=POLL_SECONDS)
+def _poll(conversation: Conversation, now: datetime, trouble: FlinksError | None = None) -> Turn:
+    """Ask again, as queued work of its own, until 30 minutes are over."""
     if conversation.polls >= POLL_LIMIT:
-        late = FlinksError("Flinks did not finish the data within 30 minutes")
+        late = trouble or FlinksError("Flinks did not finish the data within 30 minutes")
         return fail(replace(conversation, tries=TRIES_IN_A_ROW), late, now)
-    request_id = answer.request_id or conversation.request_id
-    following = replace(conversation, step=Step.POLL, request_id=request_id, polls=conversation.polls + 1)
-    return Turn(following=following, wait_seconds=POLL_SECONDS)
+    following = replace(conversation, step=Step.POLL, polls=conversation.polls + 1)
+    return Turn(following=following, wait_seconds=POLL_SECONDS, trouble=trouble)
 
 
 def _fetched(conversation: Conversation, answer: wire.AccountsReady, now: datetime) -> Turn:
@@ -208,10 +227,7 @@ def _fetched(conversation: Conversation, answer: wire.AccountsReady, now: dateti
 
 
 def _set(conversation: Conversation, answer: wire.ScheduleSet, now: datetime) -> Turn:
-    if conversation.change is None:
-        message = "a schedule was set that nobody asked for"
-        raise AssertionError(message)
-    confirmed = Confirmed(login_id=answer.login_id, change=conversation.change.change, confirmed_at=now)
+    confirmed = Confirmed(login_id=answer.login_id, change=conversation.asked, confirmed_at=now)
     return Turn(effects=(confirmed,))
 
 
@@ -226,17 +242,19 @@ def fail(conversation: Conversation, error: FlinksError, now: datetime) -> Turn:
     if conversation.tries < TRIES_IN_A_ROW:
         return _try_again(conversation, error, now)
     attempts = conversation.attempts + 1
-    later = timing.retry_at(conversation.subject, attempts, Reaction.RETRY_LATER, now)
+    later = timing.retry_at(conversation.subject, attempts, codes.reaction_of(error.code), now)
     return _put_off(conversation, error, now, later, attempts)
 
 
 def _credential_refused(conversation: Conversation, error: CredentialRefused, now: datetime) -> Turn:
-    """A token may have been spent or expired on the way: one fresh token, and then the credential is to blame."""
+    """A token may have been spent or expired on the way: one fresh token, and then the credential is to blame.
+
+    Where it is the data call's, the Authorize was good and is not repeated: the routine is over for today.
+    """
     effects = (_change_failed(conversation, error, now, now),) if conversation.step is Step.SET else ()
-    with_token = conversation.token is not None and conversation.step in {Step.AUTHORIZE, Step.SET}
-    if with_token and not conversation.token_renewed:
+    if conversation.token is not None and not conversation.token_renewed:
         return Turn(effects=effects, following=replace(conversation, step=Step.MINT, token=None, token_renewed=True))
-    return Turn(effects=effects, trouble=error, gave_up=True)
+    return Turn(effects=(*effects, *_routine_over(conversation)), trouble=error, gave_up=True)
 
 
 def _report_failed(conversation: Conversation, error: FlinksError) -> Turn:
@@ -247,31 +265,30 @@ def _report_failed(conversation: Conversation, error: FlinksError) -> Turn:
 
 
 def _try_again(conversation: Conversation, error: FlinksError, now: datetime) -> Turn:
-    sent = conversation.step is Step.SET
-    effects = (_change_failed(conversation, error, now, now),) if sent else ()
-    keeps_place = conversation.step in {Step.FETCH, Step.POLL}
-    step = conversation.step if keeps_place else first_step(conversation)
-    following = replace(conversation, step=step, token=None, tries=conversation.tries + 1)
-    return Turn(
-        effects=effects, following=following, wait_seconds=_TRY_AGAIN_SECONDS * conversation.tries, trouble=error
-    )
+    following = replace(conversation, tries=conversation.tries + 1)
+    if conversation.step is Step.POLL:
+        return _poll(following, now, error)
+    if conversation.step is not Step.FETCH:
+        following = replace(following, step=first_step(conversation), token=None)
+    effects = (_change_failed(conversation, error, now, now),) if conversation.step is Step.SET else ()
+    wait_seconds = _TRY_AGAIN_SECONDS * conversation.tries
+    return Turn(effects=effects, following=following, wait_seconds=wait_seconds, trouble=error)
 
 
 def _put_off(conversation: Conversation, error: FlinksError, now: datetime, later: datetime, attempts: int) -> Turn:
     if conversation.kind is Kind.CHANGE:
         failed = replace(_change_failed(conversation, error, now, later), attempts=attempts)
         return Turn(effects=(failed,), trouble=error, gave_up=True)
+    if conversation.kind is Kind.MANUAL and conversation.step in {Step.FETCH, Step.POLL}:
+        return Turn(effects=_routine_over(conversation), trouble=error, gave_up=True)
     deferral = Deferral(login_id=conversation.subject, attempts=attempts, not_before=later, error=error.message)
     return Turn(effects=(deferral,), trouble=error, gave_up=True)
 
 
 def _change_failed(conversation: Conversation, error: FlinksError, now: datetime, later: datetime) -> ChangeFailed:
-    if conversation.change is None:
-        message = "only a schedule change can fail as one"
-        raise AssertionError(message)
     return ChangeFailed(
         login_id=conversation.subject,
-        change=conversation.change.change,
+        change=conversation.asked,
         failed_at=now,
         error=error.message,
         code=error.code,

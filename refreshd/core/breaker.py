@@ -10,7 +10,7 @@ from types import MappingProxyType
 from refreshd.core.model import Credential
 
 PROBE_AFTER_SECONDS = 900.0
-"""How long a stopped credential, or suspect settings, rest before one more call is tried."""
+"""How long a stopped credential, or suspect settings, rest before calls are tried again."""
 
 SUSPECT_AFTER = 5
 SUSPECT_AFTER_GOOD = 20
@@ -27,7 +27,7 @@ class Breaker:
     suspect_until: float | None = None
 
     def allows(self, credential: Credential, at: float) -> bool:
-        """Whether a call with this credential may be made; a rest that is over lets one probe through."""
+        """Whether a call with this credential may be made; once the rest is over, until Flinks refuses it again."""
         return at >= self.stopped.get(credential, at)
 
     def suspects_settings(self, at: float) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import refreshd
+from refreshd.cli.schema import migrate
 from refreshd.cli.screen import Screen
 from refreshd.cli.simulate import simulate
 from refreshd.cli.start import told
@@ -32,9 +33,13 @@ _EXIT_CODES = """\
   1 done, with failures              4 a dependency is down
   2 wrong usage or settings"""
 
+_SET_UP = "Set up"
 _TRY = "Try it"
 
-_COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = ((_TRY, "simulator", simulate),)
+_COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
+    (_SET_UP, "migrate", migrate),
+    (_TRY, "simulator", simulate),
+)
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so

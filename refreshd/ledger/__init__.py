@@ -1,0 +1,18 @@
+"""The ledger: one typed method for each named query in `sql/queries`, rows in, values out. No SQL text, no decisions.
+
+Every write is fenced: it is stored only while the lease's term is still the newest one.
+"""
+
+from refreshd.ledger.passes import PassQueries
+from refreshd.ledger.work import WorkQueries
+from refreshd.postgres import Database
+
+__all__ = ["Ledger"]
+
+
+class Ledger(PassQueries, WorkQueries):
+    """All of the ledger on one pool."""
+
+    def __init__(self, database: Database) -> None:
+        PassQueries.__init__(self, database)
+        WorkQueries.__init__(self, database)

@@ -1,0 +1,24 @@
+"""Writes under a lease: none of them is stored once another term was issued."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+
+from refreshd.core.errors import LeaseLost
+from refreshd.core.model import Term
+from refreshd.postgres import Database, Session
+from refreshd.sqlfiles import Queries, load_queries
+
+
+@cache
+def _lease() -> Queries:
+    return load_queries("lease")
+
+
+@asynccontextmanager
+async def fenced(database: Database, term: Term) -> AsyncIterator[Session]:
+    """A transaction that keeps the lease from being taken over until it has ended. Raises LeaseLost where it was already."""
+    async with database.transaction() as session:
+        if await session.fetchval(*_lease()["fence"](term=term)) is None:
+            raise LeaseLost(f"another refreshd leads this ledger: term {term} is over")
+        yield session

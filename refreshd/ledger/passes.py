@@ -1,0 +1,147 @@
+"""What a pass reads and writes: evidence and verdicts, plans and intents, totals. One method for each named query."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from refreshd.core.guard import WINDOW, GuardedPlan
+from refreshd.core.model import (
+    Change,
+    ChangeReason,
+    Evidence,
+    HeldPlan,
+    LedgerTotals,
+    LoginId,
+    PassId,
+    PlannedChange,
+    PlanTotals,
+    Term,
+    Verdict,
+)
+from refreshd.ledger import rows
+from refreshd.ledger.fence import fenced
+from refreshd.ledger.totals import totals
+from refreshd.ports import PassRecord
+from refreshd.postgres import Database
+from refreshd.sqlfiles import load_queries
+
+DAYS_AHEAD = 2
+"""The trace has a partition ready this long before its first call."""
+
+_FIRST = UUID(int=0)
+
+
+class PassQueries:
+    """The ledger as `reconcile` sees it (`ports.PassLedger`)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._pass = load_queries("pass")
+        self._verdict = load_queries("verdict")
+        self._plan = load_queries("plan")
+        self._trace = load_queries("trace")
+        self._login = load_queries("login")
+
+    async def start_pass(self, *, now: datetime, term: Term) -> PassId:
+        async with fenced(self._database, term) as session:
+            return PassId(await session.fetchval(*self._pass["start"](started_at=now, term=term)))
+
+    async def finish_pass(self, record: PassRecord, *, term: Term) -> None:
+        async with fenced(self._database, term) as session:
+            await session.execute(
+                *self._pass["finish"](
+                    pass_id=record.pass_id,
+                    finished_at=record.finished_at,
+                    judged=record.judged,
+                    intended=record.intended,
+                    held=record.held,
+                    failure=rows.storable(record.failure),
+                )
+            )
+
+    async def evidence_due(self, *, now: datetime, limit: int) -> Sequence[Evidence]:
+        return [rows.evidence(row) for row in await self._database.rows(self._verdict["due"](now=now, limit=limit))]
+
+    async def store_verdicts(self, verdicts: Sequence[Verdict], *, now: datetime, term: Term) -> None:
+        async with fenced(self._database, term) as session:
+            await session.execute(*self._verdict["store"](**rows.verdict_columns(verdicts), now=now))
+
+    async def plan_totals(self, *, now: datetime) -> PlanTotals:
+        async with self._database.snapshot() as session:
+            counted = await session.fetchrow(*self._plan["totals"](since=now - WINDOW))
+            disables = await session.fetchval(*self._plan["disables_waiting"](now=now))
+            enables = await session.fetchval(*self._plan["enables_waiting"](now=now))
+        return PlanTotals(**dict(counted or {}), disables_waiting=disables, enables_waiting=enables)
+
+    async def candidates(
+        self, change: Change, *, now: datetime, after: LoginId | None, limit: int
+    ) -> Sequence[PlannedChange]:
+        query = self._plan["disables" if change is Change.DISABLE else "enables"]
+        found = await self._database.rows(query(now=now, after=after or _FIRST, limit=limit))
+        return [rows.planned(row, change) for row in found]
+
+    async def approved_candidates(self, change: Change, *, now: datetime, limit: int) -> Sequence[PlannedChange]:
+        query = self._plan["approved_disables" if change is Change.DISABLE else "approved_enables"]
+        return [rows.approved(row, change) for row in await self._database.rows(query(now=now, limit=limit))]
+
+    async def reassertions(self, *, now: datetime, confirmed_before: datetime, limit: int) -> Sequence[PlannedChange]:
+        query = self._plan["reassertions"](now=now, confirmed_before=confirmed_before, limit=limit)
+        return [
+            PlannedChange(login_id=LoginId(row["login_id"]), change=Change.DISABLE, reason=ChangeReason.REASSERT)
+            for row in await self._database.rows(query)
+        ]
+
+    async def intend(self, plan: GuardedPlan, *, now: datetime, pass_id: PassId, term: Term) -> int:
+        changes = plan.plan.changes
+        query = self._plan["intend"](
+            login_ids=[each.login_id for each in changes],
+            reasons=[str(each.reason) for each in changes],
+            plan_ids=[each.approved_by or plan.plan.plan_id for each in changes],
+            covered=[each.approved_by is not None for each in changes],
+            change=plan.change.value,
+            outside_caps=plan.outside_caps,
+            now=now,
+            pass_id=pass_id,
+            term=term,
+        )
+        async with fenced(self._database, term) as session:
+            return int(await session.fetchval(*query))
+
+    async def hold(self, held: HeldPlan, *, now: datetime, pass_id: PassId, term: Term) -> None:
+        cover = self._plan["hold_disables" if held.change is Change.DISABLE else "hold_enables"]
+        opened = self._plan["open"](
+            plan_id=held.plan_id,
+            change=held.change.value,
+            now=now,
+            pass_id=pass_id,
+            reason=str(held.reason),
+            sentence=held.sentence,
+            logins=held.logins,
+            allowance=held.allowance,
+        )
+        async with fenced(self._database, term) as session:
+            await session.execute(*opened)
+            await session.execute(
+                *cover(plan_id=held.plan_id, now=now, pass_id=pass_id, term=term, reason=str(held.reason))
+            )
+
+    async def close_empty_plans(self, *, now: datetime, term: Term) -> None:
+        async with fenced(self._database, term) as session:
+            await session.execute(*self._plan["settle"](now=now))
+
+    async def accept_totals(self, *, now: datetime, if_before: datetime, term: Term) -> None:
+        async with fenced(self._database, term) as session:
+            await session.execute(*self._plan["accept_totals"](now=now, if_before=if_before))
+
+    async def totals(self, *, now: datetime) -> LedgerTotals:
+        return await totals(self._database, now=now)
+
+    async def keep_trace(self, *, now: datetime, keep: timedelta, term: Term) -> int:
+        async with fenced(self._database, term) as session:
+            await session.execute(*self._trace["add_days"](moment=now, ahead=DAYS_AHEAD))
+            return int(await session.fetchval(*self._trace["drop_days"](before=now - keep)))
+
+    async def settle_strays(self, *, now: datetime, limit: int, term: Term) -> int:
+        async with fenced(self._database, term) as session:
+            await session.fetchval(*self._login["set_writer_clock"](now=now.isoformat()))
+            return int(await session.fetchval(*self._login["settle_strays"](limit=limit)) or 0)

@@ -1,0 +1,83 @@
+"""What the pool draws from and records into. One method for each named query."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from refreshd.core.model import CallTrace, Change, Effect, Lane, LoginId, PassId, Report, Term
+from refreshd.ledger import rows
+from refreshd.ledger.effects import Effects
+from refreshd.ledger.fence import fenced
+from refreshd.ports import DueChange, DueLogin
+from refreshd.postgres import Database
+from refreshd.sqlfiles import load_queries
+
+
+class WorkQueries:
+    """The ledger as the pool sees it (`ports.WorkLedger`)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._effects = Effects()
+        self._work = load_queries("work")
+        self._trace = load_queries("trace")
+        self._report = load_queries("report")
+
+    async def due_changes(
+        self, *, now: datetime, reassert: bool, busy: Collection[LoginId], limit: int
+    ) -> Sequence[DueChange]:
+        query = self._work["changes"](now=now, reasserts=reassert, busy=list(busy), limit=limit)
+        return [rows.due_change(row) for row in await self._database.rows(query)]
+
+    async def due_authorizes(
+        self, lane: Lane, *, now: datetime, routine_start: datetime, busy: Collection[LoginId], limit: int
+    ) -> Sequence[DueLogin]:
+        query = self._work["authorizes"](
+            lane=lane.value, now=now, routine_start=routine_start, busy=list(busy), limit=limit
+        )
+        return [rows.due_login(row) for row in await self._database.rows(query)]
+
+    async def due_manual(self, *, now: datetime, busy: Collection[LoginId], limit: int) -> Sequence[DueLogin]:
+        query = self._work["manual"](now=now, busy=list(busy), limit=limit)
+        return [rows.due_login(row) for row in await self._database.rows(query)]
+
+    async def is_active(self, login_id: LoginId) -> bool:
+        return bool(await self._database.value(self._work["is_active"](login_id=login_id)))
+
+    async def release_refused(self, *, since: datetime, until: datetime, term: Term) -> int:
+        async with fenced(self._database, term) as session:
+            return int(await session.fetchval(*self._work["release_refused"](since=since, until=until)))
+
+    async def last_report_at(self) -> datetime | None:
+        row = await self._database.row(self._report["last_read_at"]())
+        return None if row is None else row["reported_at"]
+
+    async def mark_sent(
+        self, login_id: LoginId, change: Change, *, now: datetime, pass_id: PassId | None, term: Term
+    ) -> bool:
+        query = self._work["mark_sent"](login_id=login_id, change=change.value, now=now, pass_id=pass_id, term=term)
+        async with fenced(self._database, term) as session:
+            return await session.fetchval(*query) is not None
+
+    async def withdraw(self, login_id: LoginId, *, reason: str, now: datetime, term: Term) -> None:
+        async with fenced(self._database, term) as session:
+            await session.execute(*self._work["withdraw"](login_id=login_id, detail=reason, now=now, term=term))
+
+    async def mark_manual(self, login_id: LoginId, *, now: datetime, term: Term) -> bool:
+        async with fenced(self._database, term) as session:
+            return await session.fetchval(*self._work["mark_manual"](login_id=login_id, now=now)) is not None
+
+    async def record(self, traces: Sequence[CallTrace], effects: Sequence[Effect], *, term: Term) -> None:
+        async with fenced(self._database, term) as session:
+            if traces:
+                await session.execute(*self._trace["add"](**rows.trace_columns(traces), term=term))
+            await self._effects.store(session, effects, term=term)
+
+    async def record_report(self, report: Report, *, term: Term) -> int:
+        cards, read_at = rows.card_columns(report), report.read_at
+        async with fenced(self._database, term) as session:
+            await session.execute(*self._report["list"](**cards, read_at=read_at))
+            await session.execute(*self._report["unlist"](login_ids=cards["login_ids"]))
+            await session.execute(*self._report["add_orphans"](**cards, read_at=read_at))
+            await session.execute(*self._report["drop_orphans"](login_ids=cards["login_ids"]))
+            await session.execute(*self._report["mark_read"](read_at=read_at))
+            return int(await session.fetchval(*self._report["count_orphans"]()))

@@ -1,0 +1,163 @@
+"""The one way to Postgres: connections whose search path is the ledger's schema, and asyncpg's errors in our own words.
+
+Knows no table and no query. What it cannot explain as a database that is away, full, closed to us or not migrated is a bug, and goes
+through as it came.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from refreshd.core.errors import LedgerUnavailable, RefreshdError, SchemaMismatch
+
+Record: TypeAlias = asyncpg.Record
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Session: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+Statement: TypeAlias = tuple[str, *tuple[object, ...]]
+"""A named query called with its values (`sqlfiles.Query`)."""
+
+CONNECT_SECONDS = 10.0
+COMMAND_SECONDS = 60.0
+IDLE_IN_TRANSACTION = "15s"
+"""A leader that froze in the middle of a write must not keep its successor waiting: the server ends its transaction."""
+
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,  # TimeoutError is one
+)
+_REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+_NOT_MIGRATED = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.InvalidSchemaNameError,
+)
+
+
+@contextmanager
+def database_trouble() -> Iterator[None]:
+    """Turn what asyncpg says of a database that is not at our service into LedgerUnavailable or SchemaMismatch."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        ours = _explained(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _explained(error: Exception) -> RefreshdError | None:
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        return LedgerUnavailable("the database is read-only", hint="name the primary in REFRESHD_DATABASE_URL")
+    if isinstance(error, _NOT_MIGRATED):
+        return SchemaMismatch(f"the ledger lacks what refreshd needs: {error}", hint="run `refreshd migrate`")
+    if isinstance(error, _REFUSED):
+        return LedgerUnavailable(
+            f"the database refuses us: {error}", hint="check REFRESHD_DATABASE_URL and the role's grants"
+        )
+    if isinstance(error, ValueError):  # a value that asyncpg cannot encode: our bug, whatever its base class says
+        return None
+    if isinstance(error, _AWAY):
+        reason = str(error) or type(error).__name__
+        return LedgerUnavailable(
+            f"the database does not answer: {reason}", hint="check the server and REFRESHD_DATABASE_URL"
+        )
+    return None
+
+
+def session_settings(schema: str, *, name: str) -> dict[str, str]:
+    """What every session of ours starts with. Our plans are short: compiling them costs more than running them."""
+    return {
+        "search_path": '"' + schema.replace('"', '""') + '"',
+        "application_name": name,
+        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
+        "jit": "off",
+    }
+
+
+async def connect(url: str, *, schema: str, name: str) -> Connection:
+    """A session of its own, for who must keep one: the lease, the listener, an import."""
+    with database_trouble():
+        return await asyncpg.connect(
+            url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            server_settings=session_settings(schema, name=name),
+        )
+
+
+class Database:
+    """A pool of sessions on one schema."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """One session, its errors in our words."""
+        with database_trouble():
+            async with self._pool.acquire(timeout=CONNECT_SECONDS) as session:
+                yield session
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """One session in a transaction: all or nothing."""
+        async with self.session() as session, session.transaction():
+            yield session
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Session]:
+        """One session whose statements all see the same moment, and write nothing."""
+        async with self.session() as session, session.transaction(isolation="repeatable_read", readonly=True):
+            yield session
+
+    async def rows(self, statement: Statement) -> list[Record]:
+        async with self.session() as session:
+            return await session.fetch(*statement)
+
+    async def row(self, statement: Statement) -> Record | None:
+        async with self.session() as session:
+            return await session.fetchrow(*statement)
+
+    async def value(self, statement: Statement) -> object:
+        """The first column of the first row; None where there is no row."""
+        async with self.session() as session:
+            return await session.fetchval(*statement)
+
+
+@asynccontextmanager
+async def open_database(url: str, *, schema: str, size: int, name: str = "refreshd") -> AsyncIterator[Database]:
+    """The pool for as long as the block runs."""
+    with database_trouble():
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            server_settings=session_settings(schema, name=name),
+            reset=_leave_as_it_is,
+        )
+    try:
+        yield Database(pool)
+    finally:
+        with database_trouble():
+            await pool.close()
+
+
+async def _leave_as_it_is(_: Connection) -> None:
+    """Our sessions keep no state beyond a transaction, so the round trip that would clear it is saved."""

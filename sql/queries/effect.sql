@@ -1,0 +1,229 @@
+-- What finished conversations do to the ledger. Each statement takes many logins, each login once, and locks them by LoginId.
+
+-- name: sightings(login_ids, seen_ats, flags, refreshed_ats, institutions, codes, lives, routine_dones)!
+-- Authorizes were answered. What Flinks did not say leaves what is stored; its word about a refresh never goes back in time.
+WITH given AS (
+    SELECT
+        each.login_id, each.seen_at, each.flag, each.refreshed_at, each.institution, each.code, each.live, each.routine_done,
+        each.flag <> 'unknown' AS tells_flag
+    FROM unnest(
+        :login_ids::uuid[], :seen_ats::timestamptz[], :flags::text[], :refreshed_ats::timestamptz[], :institutions::text[],
+        :codes::text[], :lives::boolean[], :routine_dones::boolean[]
+    ) AS each (login_id, seen_at, flag, refreshed_at, institution, code, live, routine_done)
+), locked AS (
+    SELECT login.login_id
+    FROM login
+    JOIN given ON given.login_id = login.login_id
+    ORDER BY login.login_id
+    FOR NO KEY UPDATE OF login
+)
+UPDATE login
+SET answered_at = given.seen_at,
+    answer_code = given.code,
+    flag = CASE WHEN given.tells_flag THEN given.flag ELSE login.flag END,
+    flag_seen_at = CASE WHEN given.tells_flag THEN given.seen_at ELSE login.flag_seen_at END,
+    refreshed_at = GREATEST(login.refreshed_at, given.refreshed_at),
+    institution = COALESCE(given.institution, login.institution),
+    cached_call_at = CASE WHEN given.live THEN login.cached_call_at ELSE given.seen_at END,
+    routine_at = CASE WHEN given.routine_done THEN given.seen_at ELSE login.routine_at END,
+    refused_at = NULL,
+    refused_code = NULL,
+    attempts = 0,
+    not_before = NULL,
+    evidence_version = login.evidence_version + 1,
+    verdict_until = '-infinity'
+FROM locked
+JOIN given ON given.login_id = locked.login_id
+WHERE login.login_id = locked.login_id;
+
+-- name: deferrals(login_ids, attempts, not_befores)!
+-- Flinks did not answer about these: counted, and tried again later. That is no evidence, so nobody is judged again.
+WITH given AS (
+    SELECT each.login_id, each.attempts, each.not_before
+    FROM unnest(:login_ids::uuid[], :attempts::integer[], :not_befores::timestamptz[]) AS each (login_id, attempts, not_before)
+), locked AS (
+    SELECT login.login_id
+    FROM login
+    JOIN given ON given.login_id = login.login_id
+    ORDER BY login.login_id
+    FOR NO KEY UPDATE OF login
+)
+UPDATE login
+SET attempts = LEAST(given.attempts, 32767), not_before = given.not_before
+FROM locked
+JOIN given ON given.login_id = locked.login_id
+WHERE login.login_id = locked.login_id;
+
+-- name: refusals(login_ids, refused_ats, codes, not_befores, term)!
+-- Flinks refused these for good. An open intent stays open: it is the weekly try.
+WITH given AS (
+    SELECT each.login_id, each.refused_at, each.code, each.not_before
+    FROM unnest(:login_ids::uuid[], :refused_ats::timestamptz[], :codes::text[], :not_befores::timestamptz[])
+        AS each (login_id, refused_at, code, not_before)
+), locked AS (
+    SELECT
+        login.login_id, login.intent, login.intent_id, login.intent_reason, login.intent_plan_id,
+        given.refused_at, given.code, given.not_before
+    FROM login
+    JOIN given ON given.login_id = login.login_id
+    ORDER BY login.login_id
+    FOR NO KEY UPDATE OF login
+), event AS (
+    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, term, code, detail)
+    SELECT
+        locked.login_id, locked.intent, 'failed', locked.intent_id, locked.refused_at, locked.intent_reason, locked.intent_plan_id,
+        :term, locked.code, 'refused for good; tried again in a week'
+    FROM locked
+    WHERE locked.intent IS NOT NULL
+)
+UPDATE login
+SET refused_at = locked.refused_at,
+    refused_code = locked.code,
+    attempts = 0,
+    not_before = locked.not_before,
+    evidence_version = login.evidence_version + 1,
+    verdict_until = '-infinity'
+FROM locked
+WHERE login.login_id = locked.login_id;
+
+-- name: confirmed_off(login_ids, confirmed_ats, term)!
+-- Flinks has said of each that it is off. A listing that was read before says nothing any more.
+WITH given AS (
+    SELECT each.login_id, each.confirmed_at
+    FROM unnest(:login_ids::uuid[], :confirmed_ats::timestamptz[]) AS each (login_id, confirmed_at)
+), locked AS (
+    SELECT
+        login.login_id, given.confirmed_at, login.intent IS NOT DISTINCT FROM 'disable' AS closes,
+        login.intent_id, login.intent_reason, login.intent_plan_id,
+        login.listed_since IS NOT NULL AND landmark.reported_at > given.confirmed_at AS listed_later
+    FROM login
+    JOIN given ON given.login_id = login.login_id
+    CROSS JOIN landmark
+    ORDER BY login.login_id
+    FOR NO KEY UPDATE OF login
+), event AS (
+    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, term)
+    SELECT
+        locked.login_id, 'disable', 'confirmed', CASE WHEN locked.closes THEN locked.intent_id END, locked.confirmed_at,
+        CASE WHEN locked.closes THEN locked.intent_reason ELSE 'unasked' END, CASE WHEN locked.closes THEN locked.intent_plan_id END,
+        :term
+    FROM locked
+)
+UPDATE login
+SET confirmed_off_at = locked.confirmed_at,
+    flag = 'off',
+    flag_seen_at = locked.confirmed_at,
+    plan_id = NULL,
+    intent = CASE WHEN NOT locked.closes THEN login.intent END,
+    intent_id = CASE WHEN NOT locked.closes THEN login.intent_id END,
+    intent_reason = CASE WHEN NOT locked.closes THEN login.intent_reason END,
+    intent_plan_id = CASE WHEN NOT locked.closes THEN login.intent_plan_id END,
+    intended_at = CASE WHEN NOT locked.closes THEN login.intended_at END,
+    listed_since = CASE WHEN locked.listed_later THEN login.listed_since END,
+    listed_attempt_at = CASE WHEN locked.listed_later THEN login.listed_attempt_at END,
+    listed_state = CASE WHEN locked.listed_later THEN login.listed_state END,
+    listed_code = CASE WHEN locked.listed_later THEN login.listed_code END,
+    refused_at = NULL,
+    refused_code = NULL,
+    attempts = 0,
+    not_before = NULL,
+    evidence_version = login.evidence_version + 1,
+    verdict_until = '-infinity'
+FROM locked
+WHERE login.login_id = locked.login_id;
+
+-- name: confirmed_on(login_ids, confirmed_ats, term)!
+-- Flinks has said of each that it is on again. A stored `disabled` would be untrue from this moment on, before any judge sees it.
+WITH given AS (
+    SELECT each.login_id, each.confirmed_at
+    FROM unnest(:login_ids::uuid[], :confirmed_ats::timestamptz[]) AS each (login_id, confirmed_at)
+), locked AS (
+    SELECT
+        login.login_id, given.confirmed_at, login.intent IS NOT DISTINCT FROM 'enable' AS closes,
+        login.intent_id, login.intent_reason, login.intent_plan_id, login.verdict = 'disabled' AS leaks
+    FROM login
+    JOIN given ON given.login_id = login.login_id
+    ORDER BY login.login_id
+    FOR NO KEY UPDATE OF login
+), event AS (
+    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, term)
+    SELECT
+        locked.login_id, 'enable', 'confirmed', CASE WHEN locked.closes THEN locked.intent_id END, locked.confirmed_at,
+        CASE WHEN locked.closes THEN locked.intent_reason ELSE 'unasked' END, CASE WHEN locked.closes THEN locked.intent_plan_id END,
+        :term
+    FROM locked
+)
+UPDATE login
+SET confirmed_off_at = NULL,
+    flag = 'on',
+    flag_seen_at = locked.confirmed_at,
+    plan_id = NULL,
+    intent = CASE WHEN NOT locked.closes THEN login.intent END,
+    intent_id = CASE WHEN NOT locked.closes THEN login.intent_id END,
+    intent_reason = CASE WHEN NOT locked.closes THEN login.intent_reason END,
+    intent_plan_id = CASE WHEN NOT locked.closes THEN login.intent_plan_id END,
+    intended_at = CASE WHEN NOT locked.closes THEN login.intended_at END,
+    refused_at = NULL,
+    refused_code = NULL,
+    attempts = 0,
+    not_before = NULL,
+    verdict = CASE WHEN locked.leaks THEN 'leaking' ELSE login.verdict END,
+    reason = CASE WHEN locked.leaks THEN 'enabled' ELSE login.reason END,
+    verdict_since = CASE WHEN locked.leaks THEN locked.confirmed_at ELSE login.verdict_since END,
+    evidence_version = login.evidence_version + 1,
+    verdict_until = '-infinity'
+FROM locked
+WHERE login.login_id = locked.login_id;
+
+-- name: failed_changes(login_ids, changes, failed_ats, errors, codes, attempts, not_befores, term)!
+-- Changes were sent and not confirmed; the intents stay open.
+WITH given AS (
+    SELECT each.login_id, each.change, each.failed_at, each.error, each.code, each.attempts, each.not_before
+    FROM unnest(
+        :login_ids::uuid[], :changes::text[], :failed_ats::timestamptz[], :errors::text[], :codes::text[], :attempts::integer[],
+        :not_befores::timestamptz[]
+    ) AS each (login_id, change, failed_at, error, code, attempts, not_before)
+), locked AS (
+    SELECT
+        login.login_id, login.intent IS NOT DISTINCT FROM given.change AS open, login.intent_id, login.intent_reason, login.intent_plan_id,
+        given.change, given.failed_at, given.error, given.code, given.attempts, given.not_before
+    FROM login
+    JOIN given ON given.login_id = login.login_id
+    ORDER BY login.login_id
+    FOR NO KEY UPDATE OF login
+), event AS (
+    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, term, code, detail)
+    SELECT
+        locked.login_id, locked.change, 'failed', CASE WHEN locked.open THEN locked.intent_id END, locked.failed_at,
+        CASE WHEN locked.open THEN locked.intent_reason ELSE 'unasked' END, CASE WHEN locked.open THEN locked.intent_plan_id END,
+        :term, locked.code, locked.error
+    FROM locked
+)
+UPDATE login
+SET attempts = LEAST(locked.attempts, 32767), not_before = locked.not_before
+FROM locked
+WHERE login.login_id = locked.login_id AND locked.open;
+
+-- name: account_data(login_ids, refreshed_ats, fetched_ats, depths, bodies)!
+-- Fetched data, once for each refresh of a login; the end of today's routine for it.
+WITH given AS (
+    SELECT each.login_id, each.refreshed_at, each.fetched_at, each.depth, each.body
+    FROM unnest(:login_ids::uuid[], :refreshed_ats::timestamptz[], :fetched_ats::timestamptz[], :depths::text[], :bodies::text[])
+        AS each (login_id, refreshed_at, fetched_at, depth, body)
+), stored AS (
+    INSERT INTO account_data (login_id, refreshed_at, fetched_at, depth, body)
+    SELECT given.login_id, given.refreshed_at, given.fetched_at, given.depth, given.body::json
+    FROM given
+    ON CONFLICT (login_id, refreshed_at) DO NOTHING
+), locked AS (
+    SELECT login.login_id
+    FROM login
+    JOIN given ON given.login_id = login.login_id
+    ORDER BY login.login_id
+    FOR NO KEY UPDATE OF login
+)
+UPDATE login
+SET fetched_refresh_at = GREATEST(login.fetched_refresh_at, given.refreshed_at), routine_at = given.fetched_at
+FROM locked
+JOIN given ON given.login_id = locked.login_id
+WHERE login.login_id = locked.login_id;

@@ -1,0 +1,42 @@
+-- Who leads this ledger. Here, and only here, the database's clock decides: it is the one clock that all contenders share.
+
+-- name: acquire(holder, ttl)$
+-- The new term, where the lease has run out; otherwise no row, and no lock is taken.
+UPDATE lease
+SET holder = :holder, term = term + 1, acquired_at = clock_timestamp(), expires_at = clock_timestamp() + :ttl::interval
+WHERE name = 'leader' AND expires_at <= clock_timestamp()
+RETURNING term;
+
+-- name: renew(term, ttl)$
+-- The term, where it is still ours, even if it ran out before anybody else came.
+UPDATE lease
+SET expires_at = clock_timestamp() + :ttl::interval
+WHERE name = 'leader' AND term = :term
+RETURNING term;
+
+-- name: release(term)$
+-- Lets the lease run out at once, and tells those who wait.
+WITH released AS (
+    UPDATE lease
+    SET expires_at = '-infinity'
+    WHERE name = 'leader' AND term = :term
+    RETURNING term
+)
+SELECT pg_notify(activity_channel(), 'lease') FROM released;
+
+-- name: fence(term)$
+-- The term, where it is still the newest one. Until the transaction ends nobody can take the lease over.
+SELECT term
+FROM lease
+WHERE name = 'leader' AND term = :term
+FOR KEY SHARE;
+
+-- name: holder()^
+-- Who leads, for people; `held` by the clock that decides.
+SELECT holder, term, acquired_at, expires_at, expires_at > clock_timestamp() AS held
+FROM lease
+WHERE name = 'leader' AND term > 0 AND expires_at > '-infinity';
+
+-- name: channel()$
+-- Where this schema notifies.
+SELECT activity_channel();

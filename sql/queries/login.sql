@@ -1,0 +1,128 @@
+-- Logins, for people: what the ledger knows of one, and lists of many.
+
+-- name: one(login_id)^
+-- A login with its evidence and the verdict stored for it.
+SELECT
+    login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
+    NULLIF(login.verdict_until, 'infinity') AS verdict_until, NULLIF(login.routine_at, '-infinity') AS routine_at,
+    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
+    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
+    login.listed_attempt_at, login.listed_state, login.listed_code,
+    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.attempts, login.not_before
+FROM login
+CROSS JOIN landmark
+LEFT JOIN plan ON plan.plan_id = login.plan_id
+WHERE login.login_id = :login_id;
+
+-- name: all(after, limit)
+-- The next logins by LoginId.
+SELECT
+    login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
+    NULLIF(login.verdict_until, 'infinity') AS verdict_until, NULLIF(login.routine_at, '-infinity') AS routine_at,
+    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
+    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
+    login.listed_attempt_at, login.listed_state, login.listed_code,
+    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.attempts, login.not_before
+FROM login
+CROSS JOIN landmark
+LEFT JOIN plan ON plan.plan_id = login.plan_id
+WHERE login.login_id > :after
+ORDER BY login.login_id
+LIMIT :limit;
+
+-- name: of_verdict(verdict, after, limit)
+-- The next logins of one verdict by LoginId.
+SELECT
+    login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
+    NULLIF(login.verdict_until, 'infinity') AS verdict_until, NULLIF(login.routine_at, '-infinity') AS routine_at,
+    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
+    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
+    login.listed_attempt_at, login.listed_state, login.listed_code,
+    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.attempts, login.not_before
+FROM login
+CROSS JOIN landmark
+LEFT JOIN plan ON plan.plan_id = login.plan_id
+WHERE login.verdict = :verdict AND login.login_id > :after
+ORDER BY login.login_id
+LIMIT :limit;
+
+-- name: of_plan(plan_id, after, limit)
+-- The next members of a plan by LoginId.
+SELECT
+    login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
+    NULLIF(login.verdict_until, 'infinity') AS verdict_until, NULLIF(login.routine_at, '-infinity') AS routine_at,
+    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
+    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
+    login.listed_attempt_at, login.listed_state, login.listed_code,
+    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.attempts, login.not_before
+FROM login
+CROSS JOIN landmark
+LEFT JOIN plan ON plan.plan_id = login.plan_id
+WHERE login.plan_id = :plan_id AND login.login_id > :after
+ORDER BY login.login_id
+LIMIT :limit;
+
+-- name: clients(login_id)
+-- The clients that are linked to a login, as the application has written them.
+SELECT client.client_id, client.active, client_login.scheduled
+FROM client_login
+JOIN client ON client.client_id = client_login.client_id
+WHERE client_login.login_id = :login_id
+ORDER BY client.client_id;
+
+-- name: changes(login_id, limit)
+-- The last events of the schedule of a login, the newest first.
+SELECT event_id, login_id, change, event, intent_id, at, reason, outside_caps, plan_id, pass_id, code, detail
+FROM schedule_change
+WHERE login_id = :login_id
+ORDER BY event_id DESC
+LIMIT :limit;
+
+-- name: due(routine_start)
+-- How many active logins of each lane have not had their routine since then.
+SELECT lane, count(*) AS logins
+FROM login
+WHERE active AND lane IS NOT NULL AND routine_at < :routine_start
+GROUP BY lane;
+
+-- name: settle_strays(limit)$
+-- Brings logins that disagree with client and client_login into line, and returns how many: a restore without triggers, a writer on an
+-- old snapshot. Triggers do this at once; here it is done again for what went past them.
+WITH wanted AS (
+    SELECT DISTINCT client_login.login_id
+    FROM client_login
+    JOIN client ON client.client_id = client_login.client_id
+    WHERE client_login.scheduled AND client.active
+), stray AS (
+    SELECT login.login_id
+    FROM login
+    LEFT JOIN wanted ON wanted.login_id = login.login_id
+    WHERE login.active <> (wanted.login_id IS NOT NULL)
+    UNION
+    SELECT client_login.login_id
+    FROM client_login
+    WHERE NOT EXISTS (SELECT FROM login WHERE login.login_id = client_login.login_id)
+    LIMIT :limit
+), listed AS (
+    SELECT array_agg(stray.login_id) AS login_ids
+    FROM stray
+)
+SELECT settle_logins(listed.login_ids)
+FROM listed
+WHERE listed.login_ids IS NOT NULL;
+
+-- name: set_writer_clock(now)$
+-- Has the triggers stamp what this transaction writes with our clock, which may run scaled.
+SELECT set_config('refreshd.now', :now, true);

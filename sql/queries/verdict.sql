@@ -1,0 +1,45 @@
+-- Evidence goes to the judge, verdicts come back.
+
+-- name: due(now, limit)
+-- Evidence that changed, or whose verdict has run out by time alone, the longest due first.
+SELECT
+    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
+    login.listed_attempt_at, login.listed_state, login.listed_code,
+    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.attempts, login.not_before
+FROM login
+CROSS JOIN landmark
+LEFT JOIN plan ON plan.plan_id = login.plan_id
+WHERE login.verdict_until <= :now AND login.verdict_until < 'infinity'
+ORDER BY login.verdict_until
+LIMIT :limit;
+
+-- name: store(login_ids, versions, names, reasons, untils, lanes, stales, error_codes, dispositions, now)!
+-- Each verdict goes where its evidence is still the one that was judged; elsewhere the row stays due.
+WITH given AS (
+    SELECT each.login_id, each.version, each.name, each.reason, each.until, each.lane, each.stale, each.error_code, each.disposition
+    FROM unnest(
+        :login_ids::uuid[], :versions::bigint[], :names::text[], :reasons::text[], :untils::timestamptz[], :lanes::text[],
+        :stales::boolean[], :error_codes::text[], :dispositions::text[]
+    ) AS each (login_id, version, name, reason, until, lane, stale, error_code, disposition)
+), locked AS (
+    SELECT login.login_id
+    FROM login
+    JOIN given ON given.login_id = login.login_id AND given.version = login.evidence_version
+    ORDER BY login.login_id
+    FOR NO KEY UPDATE OF login
+)
+UPDATE login
+SET verdict = given.name,
+    reason = given.reason,
+    verdict_since = CASE WHEN login.verdict = given.name THEN login.verdict_since ELSE :now::timestamptz END,
+    verdict_until = COALESCE(given.until, 'infinity'),
+    lane = given.lane,
+    stale = given.stale,
+    error_code = given.error_code,
+    disposition = given.disposition
+FROM locked
+JOIN given ON given.login_id = locked.login_id
+WHERE login.login_id = locked.login_id AND login.evidence_version = given.version;

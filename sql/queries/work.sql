@@ -1,0 +1,141 @@
+-- Work that is due: drawn by index, in the order of urgency, without the logins that are in hand.
+
+-- name: changes(now, reasserts, busy, limit)
+-- Open intents that may be tried now, the longest due first, each with the evidence of this moment.
+SELECT
+    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
+    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
+    login.listed_attempt_at, login.listed_state, login.listed_code,
+    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.attempts, login.not_before
+FROM login
+CROSS JOIN landmark
+LEFT JOIN plan ON plan.plan_id = login.plan_id
+WHERE login.intent IS NOT NULL AND login.intent_reasserts = :reasserts
+    AND GREATEST(login.intended_at, login.not_before) <= :now
+    AND login.login_id <> ALL (:busy::uuid[])
+ORDER BY GREATEST(login.intended_at, login.not_before)
+LIMIT :limit;
+
+-- name: authorizes(lane, now, routine_start, busy, limit)
+-- Active logins of a lane whose routine was not done since then, the longest ago first. Those that were put off come from an index of
+-- their own, so that an outage's thousands are not read through at every draw.
+WITH due AS (
+    (
+        SELECT login_id, routine_at
+        FROM login
+        WHERE active AND not_before IS NULL AND lane = :lane AND routine_at < :routine_start
+            AND login_id <> ALL (:busy::uuid[])
+        ORDER BY routine_at
+        LIMIT :limit
+    )
+    UNION ALL
+    (
+        SELECT login_id, routine_at
+        FROM login
+        WHERE active AND not_before <= :now AND lane = :lane AND routine_at < :routine_start
+            AND login_id <> ALL (:busy::uuid[])
+        ORDER BY not_before
+        LIMIT :limit
+    )
+)
+SELECT
+    login.fetched_refresh_at,
+    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
+    login.listed_attempt_at, login.listed_state, login.listed_code,
+    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.attempts, login.not_before
+FROM (SELECT due.login_id, due.routine_at FROM due ORDER BY due.routine_at LIMIT :limit) AS due
+JOIN login ON login.login_id = due.login_id
+CROSS JOIN landmark
+LEFT JOIN plan ON plan.plan_id = login.plan_id
+ORDER BY due.routine_at;
+
+-- name: manual(now, busy, limit)
+-- Stale logins outside the report that had no live Authorize since their last good refresh, the stalest first.
+SELECT
+    login.fetched_refresh_at,
+    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
+    login.listed_attempt_at, login.listed_state, login.listed_code,
+    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.attempts, login.not_before
+FROM login
+CROSS JOIN landmark
+LEFT JOIN plan ON plan.plan_id = login.plan_id
+WHERE login.active AND login.verdict = 'stale' AND login.listed_since IS NULL
+    AND (login.manual_at IS NULL OR login.manual_at < login.refreshed_at)
+    AND (login.not_before IS NULL OR login.not_before <= :now)
+    AND login.login_id <> ALL (:busy::uuid[])
+ORDER BY login.refreshed_at NULLS FIRST
+LIMIT :limit;
+
+-- name: is_active(login_id)$
+-- Whether the login is active at this moment.
+SELECT login.active
+FROM login
+WHERE login.login_id = :login_id;
+
+-- name: mark_sent(login_id, change, now, pass_id, term)$
+-- The number of the intent that is about to be sent; no row when the login changed sides or the intent is gone.
+INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, pass_id, term)
+SELECT login.login_id, login.intent, 'sent', login.intent_id, :now, login.intent_reason, login.intent_plan_id, :pass_id, :term
+FROM login
+WHERE login.login_id = :login_id AND login.intent = :change AND login.active = (:change = 'enable')
+RETURNING intent_id;
+
+-- name: withdraw(login_id, detail, now, term)!
+-- Closes an intent without a call, and has the login judged again.
+WITH locked AS (
+    SELECT login_id, intent, intent_id, intent_reason, intent_plan_id
+    FROM login
+    WHERE login_id = :login_id AND intent IS NOT NULL
+    FOR NO KEY UPDATE
+), event AS (
+    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, term, detail)
+    SELECT locked.login_id, locked.intent, 'withdrawn', locked.intent_id, :now, locked.intent_reason, locked.intent_plan_id, :term, :detail
+    FROM locked
+)
+UPDATE login
+SET intent = NULL, intent_id = NULL, intent_reason = NULL, intent_plan_id = NULL, intended_at = NULL,
+    attempts = 0,
+    not_before = NULL,
+    evidence_version = login.evidence_version + 1,
+    verdict_until = '-infinity'
+FROM locked
+WHERE login.login_id = locked.login_id;
+
+-- name: mark_manual(login_id, now)$
+-- Spends the one live Authorize of this stale episode; no row when it is not allowed any more.
+UPDATE login
+SET manual_at = :now
+WHERE login_id = :login_id
+    AND active AND verdict = 'stale' AND listed_since IS NULL AND (manual_at IS NULL OR manual_at < refreshed_at)
+RETURNING login_id;
+
+-- name: release_refused(since, until)$
+-- Forgets refusals recorded since then; those logins rest, and are judged again. Returns how many.
+WITH locked AS (
+    SELECT login_id
+    FROM login
+    WHERE refused_at >= :since
+    ORDER BY login_id
+    FOR NO KEY UPDATE
+), released AS (
+    UPDATE login
+    SET refused_at = NULL,
+        refused_code = NULL,
+        attempts = 0,
+        not_before = :until,
+        evidence_version = login.evidence_version + 1,
+        verdict_until = '-infinity'
+    FROM locked
+    WHERE login.login_id = locked.login_id
+    RETURNING login.login_id
+)
+SELECT count(*) FROM released;

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from refreshd.core.guard import GuardedPlan, Withheld
@@ -112,6 +112,14 @@ class PassLedger(Protocol):
         ...
 
     async def totals(self, *, now: datetime) -> LedgerTotals: ...
+
+    async def keep_trace(self, *, now: datetime, keep: timedelta, term: Term) -> int:
+        """Make the trace's partitions around `now`, drop the days older than `keep`; once a day (of `now`) is enough. Returns how many."""
+        ...
+
+    async def settle_strays(self, *, now: datetime, limit: int, term: Term) -> int:
+        """Set right logins whose `active` disagrees with the application's tables, which triggers should have done; once a day is enough."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,6 +201,7 @@ class Evidence:
 
     `refreshed_at` None means that no successful refresh is known, whether Flinks said "never" or said nothing.
     `confirmed_off_at` is set only by a SetScheduledRefresh answer that said so about this LoginId, and cleared by an enable.
+    `version` grows with every change of evidence; a verdict on an older version is not stored.
     """
 
     login_id: LoginId
@@ -218,6 +219,7 @@ class Evidence:
     refusal: Refusal | None = None
     attempts: int = 0
     not_before: datetime | None = None
+    version: int = 0
 
     def __post_init__(self) -> None:
         check_aware(
@@ -236,6 +238,7 @@ class Verdict:
 
     `reason` is the rule that decided, a stable word; `sentence` says it to a person. `until` is when time alone may change the verdict
     (None: only new evidence can). `stale` counts into `refreshd_stale_logins` whatever the name. `lane` None: never an Authorize.
+    `version` is that of the evidence that was judged.
     """
 
     login_id: LoginId
@@ -247,6 +250,7 @@ class Verdict:
     stale: bool = False
     error_code: str | None = None
     disposition: Disposition | None = None
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

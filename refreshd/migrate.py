@@ -10,22 +10,23 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import TypeAlias
 
 import asyncpg
 
-from refreshd.core.errors import LedgerUnavailable, SchemaMismatch
+from refreshd.core.errors import SchemaMismatch
+from refreshd.postgres import Connection, database_trouble
 from refreshd.sqlfiles import Migration, Queries, load_migrations, load_queries
 
 OLDEST_POSTGRES = 15
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+PATIENCE_SECONDS = 24 * 60 * 60.0
+"""A migration of a large table, and waiting for another one's, may take longer than any other command."""
 
-_GONE = (
+_NO_FAULT_OF_THE_MIGRATION = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
-    asyncpg.InternalClientError,  # what asyncpg makes of a server that says goodbye while nothing is asked of it
+    asyncpg.InsufficientResourcesError,
 )
 
 
@@ -72,7 +73,7 @@ async def use_schema(connection: Connection, schema: str) -> None:
 async def status(connection: Connection, *, migrations: Sequence[Migration] | None = None) -> MigrationStatus:
     """Compare the session's schema (see `use_schema`) with our migrations; changes nothing."""
     known = load_migrations() if migrations is None else migrations
-    async with _database_trouble():
+    with database_trouble():
         _refuse_old_server(connection)
         return _compare(await _applied(connection), known)
 
@@ -100,7 +101,7 @@ async def apply(
     Waits while another session migrates the same schema. When a migration fails, those before it stay.
     """
     known = load_migrations() if migrations is None else migrations
-    async with _database_trouble():
+    with database_trouble():
         _refuse_old_server(connection)
         async with _locked(connection, schema):
             await _prepare(connection, schema)
@@ -116,7 +117,7 @@ async def _apply_one(connection: Connection, migration: Migration, now: datetime
     record = _queries()["record"]
     try:
         async with connection.transaction():
-            await connection.execute(migration.sql)
+            await connection.execute(migration.sql, timeout=PATIENCE_SECONDS)
             await connection.execute(
                 *record(
                     number=migration.number,
@@ -126,7 +127,7 @@ async def _apply_one(connection: Connection, migration: Migration, now: datetime
                     applied_at=now,
                 )
             )
-    except _GONE:
+    except _NO_FAULT_OF_THE_MIGRATION:
         raise
     except asyncpg.PostgresError as error:
         raise SchemaMismatch(
@@ -202,26 +203,9 @@ def _refuse_old_server(connection: Connection) -> None:
 @asynccontextmanager
 async def _locked(connection: Connection, schema: str) -> AsyncIterator[None]:
     queries = _queries()
-    await connection.fetchval(*queries["lock"](schema=schema))
+    await connection.fetchval(*queries["lock"](schema=schema), timeout=PATIENCE_SECONDS)
     try:
         yield
     finally:
         if not connection.is_closed():  # a closed session has lost its locks already
             await connection.fetchval(*queries["unlock"](schema=schema))
-
-
-@asynccontextmanager
-async def _database_trouble() -> AsyncIterator[None]:
-    """Turn what asyncpg says about a database that refuses us or is gone into our own words."""
-    try:
-        yield
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise LedgerUnavailable(
-            f"the database refuses: {error}", hint="grant the role CREATE on the database, or own the schema by it"
-        ) from error
-    except asyncpg.ReadOnlySQLTransactionError as error:
-        raise LedgerUnavailable(
-            "the database is read-only", hint="name the primary in REFRESHD_DATABASE_URL"
-        ) from error
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:
-        raise LedgerUnavailable(f"the database went away: {error}", hint="run `refreshd migrate` again") from error

@@ -1,22 +1,53 @@
 """Fixtures that every part of the tests may ask for, and the rule that no test is left out in silence."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
 
-from tests.support.postgres import SCHEMA, Connection, PostgresServer, throwaway_postgres
+from refreshd.postgres import Connection
+from tests.support.postgres import SCHEMA, PostgresServer, throwaway_postgres
+
+_POSTGRES_DIRECTORY = "REFRESHD_TEST_POSTGRES"
 
 pytest_plugins = ["tests.support.skips"]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the server's directory once a run; the workers of pytest-xdist inherit the choice.
+
+    It is not under pytest's own directory: another run, when it starts, closes that to the user a root's server runs as.
+    """
+    if _is_worker(config):
+        return
+    os.environ[_POSTGRES_DIRECTORY] = tempfile.mkdtemp(prefix="refreshd-test-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not _is_worker(config):
+        shutil.rmtree(os.environ.pop(_POSTGRES_DIRECTORY), ignore_errors=True)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """The server of this run; under pytest-xdist all workers share the directory above their own."""
-    base = tmp_path_factory.getbasetemp()
-    with throwaway_postgres((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres") as server:
+def postgres() -> Iterator[PostgresServer]:
+    """The server of this run, shared by its workers."""
+    with throwaway_postgres(Path(os.environ[_POSTGRES_DIRECTORY]) / "postgres") as server:
         yield server
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A directory of this test's own that every user of the machine can enter: what a server that root starts needs."""
+    with tempfile.TemporaryDirectory(prefix="refreshd-test-") as path:
+        yield Path(path)
 
 
 @pytest.fixture

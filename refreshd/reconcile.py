@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from refreshd.core import guard, planner
 from refreshd.core.guard import GuardedPlan, GuardPolicy, Withheld
@@ -30,6 +30,7 @@ class PassPolicy:
     judge: JudgePolicy
     guard: GuardPolicy
     observe: bool
+    trace_retention: timedelta
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,12 +69,14 @@ class Reconciler:
         self._leadership = leadership
         self._clock = clock
         self._policy = policy
+        self._kept_house_on: date | None = None
 
     async def run(self) -> PassRecord:
         """One pass. Raises LeaseLost or LedgerUnavailable; what was stored until then is true."""
         now, term = self._clock.now(), self._leadership.term
         this = _Pass(pass_id=await self._ledger.start_pass(now=now, term=term), term=term, now=now)
         tally = _Tally()
+        await self._keep_house(this)
         await self._judge(this, tally)
         if not self._policy.observe:
             await self._change(this, tally)
@@ -82,6 +85,15 @@ class Reconciler:
             record = self._record(this, tally)
             await self._ledger.finish_pass(record, term=term)
         return record
+
+    async def _keep_house(self, this: _Pass) -> None:
+        """Once a day: the trace's partitions made and dropped, and logins set right that no trigger saw change."""
+        if self._kept_house_on == this.now.date():
+            return
+        await self._ledger.keep_trace(now=this.now, keep=self._policy.trace_retention, term=this.term)
+        while await self._ledger.settle_strays(now=this.now, limit=JUDGED_AT_ONCE, term=this.term) >= JUDGED_AT_ONCE:
+            pass
+        self._kept_house_on = this.now.date()
 
     def _record(self, this: _Pass, tally: _Tally) -> PassRecord:
         return PassRecord(

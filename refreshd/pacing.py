@@ -1,0 +1,120 @@
+"""The call budget, sole home of aiolimiter: at most N calls in any 60 seconds, evenly spaced, whatever happens between permit and bytes.
+
+`AsyncLimiter(30, 60)` lets 59 calls into the worst minute; a bucket of one is even and exact (aiolimiter issues 74, 240, 298). Two things
+remain that spacing alone cannot keep, and the budget does: a permit may be spent up to a second after it was taken, and a daemon that
+was just restarted does not know what its predecessor sent.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from aiolimiter import AsyncLimiter
+
+from refreshd.core.model import Term
+
+WINDOW_SECONDS = 60.5
+"""A minute, and half a second by which one call may be quicker on its way to the vendor than another."""
+
+PERMIT_SECONDS = 1.0
+"""A permit older than this is void: permits must not pile up while the vendor hangs, and then go out together."""
+
+
+class Lease(Protocol):
+    """Who leads; `term` raises when it is not (or not surely) us."""
+
+    @property
+    def term(self) -> Term: ...
+
+
+class PermitMisusedError(RuntimeError):
+    """A permit was spent twice, or after it had become void; a bug in the caller."""
+
+
+class Permit:
+    """The right to send one call, now."""
+
+    def __init__(self, budget: "Budget", taken_at_seconds: float) -> None:
+        self._budget = budget
+        self._is_spent = False
+        self.taken_at_seconds = taken_at_seconds
+        """Loop time."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it may be spent at this moment."""
+        now = asyncio.get_running_loop().time()
+        is_young = now - self.taken_at_seconds <= PERMIT_SECONDS
+        return not self._is_spent and is_young and self._budget.has_room(now)
+
+    async def fresh(self) -> "Permit":
+        """This permit, or a new one that was waited for; to be spent before the next await."""
+        permit = self
+        while not permit.is_fresh:
+            permit = await self._budget.permit()
+        return permit
+
+    def spend(self) -> None:
+        """Count the call, right before its bytes leave. Raises LeaseLost when somebody else leads by now."""
+        if not self.is_fresh:
+            message = "a permit is good for one call, within a second"
+            raise PermitMisusedError(message)
+        self._budget.count_call()
+        self._is_spent = True
+
+
+class Budget:
+    """Hands out permits. `on_wait` hears how many seconds each of them was waited for."""
+
+    def __init__(
+        self,
+        rate_per_minute: int,
+        leadership: Lease | None = None,
+        *,
+        on_wait: Callable[[float], None] | None = None,
+    ) -> None:
+        self.rate_per_minute = rate_per_minute
+        self._leadership = leadership
+        self._on_wait = on_wait
+        self._limiter = AsyncLimiter(1, WINDOW_SECONDS / rate_per_minute)
+        self._sent: deque[float] = deque(maxlen=rate_per_minute)
+        self._opens_at_seconds: float | None = None
+
+    async def permit(self) -> Permit:
+        """The next permit, in the order of asking.
+
+        The first one waits out a slot, and the second that a permit lives: a predecessor may have sent its last call just now.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if self._opens_at_seconds is None:
+            self._opens_at_seconds = began + self._limiter.time_period + PERMIT_SECONDS
+        await _sleep_until(self._opens_at_seconds)
+        await self._limiter.acquire()
+        while not self.has_room(now := loop.time()):
+            await _sleep_until(self._sent[0] + WINDOW_SECONDS)
+        if self._on_wait is not None:
+            self._on_wait(now - began)
+        return Permit(self, now)
+
+    def has_room(self, now_seconds: float) -> bool:
+        """Whether one more call keeps every window within the rate; a call that leaves late in its second can fill one."""
+        return len(self._sent) < self.rate_per_minute or now_seconds - self._sent[0] >= WINDOW_SECONDS
+
+    def count_call(self) -> None:
+        """Remember a call that leaves now, unless the lease is lost."""
+        if self._leadership is not None:
+            _ = self._leadership.term
+        self._sent.append(asyncio.get_running_loop().time())
+
+    def used_in_last_minute(self, now_seconds: float) -> int:
+        """Calls that left in the 60 seconds before this loop time."""
+        return sum(1 for sent in self._sent if now_seconds - sent < 60)  # noqa: PLR2004 - the minute of the name
+
+
+async def _sleep_until(moment_seconds: float) -> None:
+    """Wait for a moment of loop time; once more where the timer was early by a hair."""
+    loop = asyncio.get_running_loop()
+    while (left := moment_seconds - loop.time()) > 0:  # noqa: ASYNC110 - the clock sets no event
+        await asyncio.sleep(left)

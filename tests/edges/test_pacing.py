@@ -1,0 +1,211 @@
+"""In any 60 seconds at most as many calls leave as the rate allows, whatever the load, the jitter and the restarts."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count, islice, pairwise
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from refreshd.core.errors import LeaseLost
+from refreshd.core.model import Term
+from refreshd.pacing import PERMIT_SECONDS, WINDOW_SECONDS, Budget, Permit, PermitMisusedError
+from tests.support.virtual_loop import VirtualClock, run_virtual
+
+START = datetime(2026, 3, 1, 11, 0, tzinfo=UTC)
+
+
+def most_in_a_minute(sent: list[float]) -> int:
+    """The most calls in any window of 60 s, closed at its beginning and open at its end."""
+    most = first = 0
+    for last, moment in enumerate(sent):
+        while moment - sent[first] >= 60:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def send(permit: Permit) -> float:
+    permit = await permit.fresh()
+    permit.spend()
+    return loop_time()
+
+
+class Leader:
+    def __init__(self) -> None:
+        self.leads = True
+
+    @property
+    def term(self) -> Term:
+        if not self.leads:
+            raise LeaseLost("somebody else leads")
+        return Term(1)
+
+
+DELAYS = st.lists(st.floats(0, 3), min_size=1, max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rate=st.integers(1, 6000),
+    pauses=st.lists(st.floats(0, 90), min_size=1, max_size=8),
+    delays=DELAYS,
+    restarts=st.lists(st.integers(1, 60), max_size=4),
+    workers=st.integers(1, 4),
+)
+@example(rate=30, pauses=[0.0], delays=[0.99, *([0.0] * 40)], restarts=[29], workers=1)
+@example(rate=30, pauses=[0.0], delays=[0.99, *([0.0] * 40)], restarts=[14, 14], workers=1)
+@example(rate=6000, pauses=[0.0], delays=[0.99, 0.0], restarts=[1, 1, 1], workers=4)
+def test_no_minute_sees_more_calls_than_the_rate(
+    rate: int, pauses: list[float], delays: list[float], restarts: list[int], workers: int
+) -> None:
+    """`restarts` gives the calls of each life; `delays` pass between permit and bytes, `pauses` between arrivals."""
+    numbers = count()
+
+    async def life(calls: int) -> list[float]:
+        budget, sent = Budget(rate), list[float]()
+
+        async def work(share: int) -> None:
+            for number in islice(numbers, share):
+                permit = await budget.permit()
+                await asyncio.sleep(delays[number % len(delays)])
+                sent.append(await send(permit))
+                if number % 7 == 6:
+                    await asyncio.sleep(pauses[number % len(pauses)])
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(work(calls // workers + 1))
+        return sent
+
+    async def main(_clock: VirtualClock) -> list[float]:
+        return [moment for calls in [*restarts, 70] for moment in await life(calls)]
+
+    assert most_in_a_minute(sorted(run_virtual(main, START))) <= rate
+
+
+@pytest.mark.parametrize("rate", [1, 2, 7, 30, 300, 1800, 6000])
+def test_steady_work_uses_the_budget_well(rate: int) -> None:
+    async def main(_clock: VirtualClock) -> list[float]:
+        budget = Budget(rate)
+        return [await send(await budget.permit()) for _ in range(3 * rate)]
+
+    sent = run_virtual(main, START)
+    assert most_in_a_minute(sent) <= rate
+    assert len(sent) / (sent[-1] - sent[0] + 60 / rate) * 60 > 0.98 * rate
+    slot = WINDOW_SECONDS / rate
+    assert all(later - earlier == pytest.approx(slot, abs=1e-4) for earlier, later in pairwise(sent))
+
+
+def test_the_first_permit_waits_out_a_slot_and_the_second_that_a_permit_lives() -> None:
+    async def main(_clock: VirtualClock) -> float:
+        return (await Budget(30).permit()).taken_at_seconds
+
+    assert run_virtual(main, START) == pytest.approx(WINDOW_SECONDS / 30 + PERMIT_SECONDS, abs=1e-3)
+
+
+def test_those_who_ask_together_at_the_start_are_spaced_too() -> None:
+    async def main(_clock: VirtualClock) -> list[float]:
+        budget, taken = Budget(30), list[float]()
+
+        async def ask() -> None:
+            taken.append((await budget.permit()).taken_at_seconds)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(ask())
+        return taken
+
+    taken = run_virtual(main, START)
+    assert all(later - earlier >= 2 for earlier, later in pairwise(taken))
+
+
+def test_after_a_rest_the_next_permit_comes_at_once() -> None:
+    async def main(_clock: VirtualClock) -> float:
+        budget = Budget(30)
+        await send(await budget.permit())
+        await asyncio.sleep(600)
+        asked = loop_time()
+        return (await budget.permit()).taken_at_seconds - asked
+
+    assert run_virtual(main, START) < 1e-3
+
+
+def in_virtual_time(check: Callable[[Budget, Leader, list[float]], object]) -> None:
+    async def main(_clock: VirtualClock) -> None:
+        leader, waits = Leader(), list[float]()
+        outcome = check(Budget(60, leader, on_wait=waits.append), leader, waits)
+        if asyncio.iscoroutine(outcome):
+            await outcome
+
+    run_virtual(main, START)
+
+
+def test_a_permit_is_good_for_one_call() -> None:
+    async def check(budget: Budget, _leader: Leader, _waits: list[float]) -> None:
+        permit = await budget.permit()
+        permit.spend()
+        assert not permit.is_fresh
+        with pytest.raises(PermitMisusedError):
+            permit.spend()
+        assert budget.used_in_last_minute(loop_time()) == 1
+
+    in_virtual_time(check)
+
+
+def test_a_permit_older_than_a_second_is_void_and_replaced() -> None:
+    async def check(budget: Budget, _leader: Leader, _waits: list[float]) -> None:
+        permit = await budget.permit()
+        assert await permit.fresh() is permit
+        await asyncio.sleep(1.01)
+        with pytest.raises(PermitMisusedError):
+            permit.spend()
+        other = await permit.fresh()
+        assert other is not permit
+        other.spend()
+        assert budget.used_in_last_minute(loop_time()) == 1
+
+    in_virtual_time(check)
+
+
+def test_no_call_leaves_when_the_lease_is_lost() -> None:
+    async def check(budget: Budget, leader: Leader, _waits: list[float]) -> None:
+        permit = await budget.permit()
+        leader.leads = False
+        with pytest.raises(LeaseLost):
+            permit.spend()
+        assert budget.used_in_last_minute(loop_time()) == 0
+
+    in_virtual_time(check)
+
+
+def test_the_budget_says_what_was_used_and_how_long_permits_were_waited_for() -> None:
+    async def check(budget: Budget, _leader: Leader, waits: list[float]) -> None:
+        for _ in range(10):
+            (await budget.permit()).spend()
+        assert budget.used_in_last_minute(loop_time()) == 10
+        assert budget.used_in_last_minute(loop_time() + 55) == 5
+        assert budget.used_in_last_minute(loop_time() + 60) == 0
+        assert len(waits) == 10
+        assert all(wait == pytest.approx(WINDOW_SECONDS / 60, abs=0.01) for wait in waits[1:])
+
+    in_virtual_time(check)
+
+
+def test_a_wait_that_is_cancelled_costs_nobody_a_permit() -> None:
+    async def check(budget: Budget, _leader: Leader, _waits: list[float]) -> None:
+        await budget.permit()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await budget.permit()
+        asked = loop_time()
+        await budget.permit()
+        assert loop_time() - asked < WINDOW_SECONDS / 60
+
+    in_virtual_time(check)

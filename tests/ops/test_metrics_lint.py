@@ -1,0 +1,102 @@
+"""The conventions of Prometheus, held against a registry in which everything has happened."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from prometheus_client import generate_latest
+
+from refreshd.core.model import Operation
+from refreshd.metrics import Metrics
+from refreshd.metrics.labels import CALL_FAILURES
+from tests.support import observed
+
+PROMTOOL = shutil.which("promtool")
+MOST_SERIES = 300
+
+# Labels that scrapers and rules set themselves, that say nothing, or that would name a person or a login.
+# https://prometheus.io/docs/instrumenting/writing_exporters/#labels, and what prometheus-operator adds.
+TAKEN = frozenset(
+    {"job", "instance", "endpoint", "pod", "container", "namespace", "service", "customer", "stage", "env", "region"}
+    | {"zone", "cluster", "owner", "team", "type", "le", "quantile", "alertname", "severity", "prometheus"}
+)
+PERSONAL = frozenset(
+    {"login", "login_id", "client", "client_id", "request_id", "plan_id", "message", "user", "account"}
+)
+GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
+
+
+@pytest.fixture
+def busy() -> Metrics:
+    shown = observed.metrics()
+    observed.everything_happens(shown)
+    return shown
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool not found: apt-get install prometheus")
+@pytest.mark.parametrize("happened", [False, True], ids=["at the start", "after everything"])
+def test_promtool_has_nothing_to_say(happened: bool) -> None:  # noqa: FBT001 # a case of the table
+    shown = observed.metrics(observed.RICHEST_TERMS, manual_refresh=True)
+    if happened:
+        observed.everything_happens(shown)
+    scrape = generate_latest(shown.registry)
+    lint = subprocess.run([str(PROMTOOL), "check", "metrics"], input=scrape, capture_output=True, check=False)  # noqa: S603
+    assert (lint.stdout + lint.stderr).decode() == ""
+    assert lint.returncode == 0
+
+
+def test_no_label_is_one_that_others_set_or_that_names_somebody(busy: Metrics) -> None:
+    for family in busy.registry.collect():
+        for sample in family.samples:
+            own = sample.labels.keys() - ({"le"} if family.type == "histogram" else set())
+            assert own.isdisjoint(TAKEN | PERSONAL), sample.name
+
+
+def test_no_label_value_is_free_text_or_an_id(busy: Metrics) -> None:
+    for family in busy.registry.collect():
+        for sample in family.samples:
+            for label in sample.labels.values():
+                assert re.fullmatch(r"[\w.+]{1,64}", label), (sample.name, label)
+                assert not GUID.search(label)
+
+
+def test_every_metric_is_ours_by_prefix_or_the_client_librarys_own_and_has_help_of_one_sentence_or_more() -> None:
+    for family in observed.metrics().registry.collect():
+        assert family.name.startswith(("refreshd_", "process_", "python_")), family.name
+        if family.name.startswith("refreshd_"):
+            assert family.documentation.endswith("."), family.name
+
+
+def test_every_metric_is_defined_once() -> None:
+    names = [family.name for family in observed.metrics().registry.collect()]
+    assert len(names) == len(set(names))
+
+
+def test_base_units_stand_last() -> None:
+    for family in observed.metrics().registry.collect():
+        assert not re.search(r"_(ms|milliseconds|minutes|hours|kb|mb|percent)(_|$)", family.name)
+        if "timestamp" in family.name or "duration" in family.name:
+            assert family.name.endswith("_seconds")
+
+
+def test_the_default_installation_stays_within_its_series_whatever_happens() -> None:
+    assert _worst(observed.metrics()) <= MOST_SERIES
+
+
+def test_the_installation_with_every_call_begins_within_its_series() -> None:
+    shown = observed.metrics(observed.RICHEST_TERMS, manual_refresh=True)
+    observed.everything_happens(shown)
+    count = len(observed.series(shown.registry))
+    assert count <= MOST_SERIES, count
+
+
+def _worst(shown: Metrics) -> int:
+    """Every status and every failure for every operation of the policy."""
+    observed.everything_happens(shown)
+    for operation in observed.policy().operations & set(Operation):
+        for status in (200, 202, 203, 400, 401, 403, 404, 429, 500, 502, 503, 418, None):
+            shown.on_call(observed.trace(operation, status))
+        for failure in CALL_FAILURES:
+            shown.on_call(observed.trace(operation, None, failure))
+    return len(observed.series(shown.registry))

@@ -9,6 +9,7 @@ from refreshd.core.guard import GuardedPlan, Withheld
 from refreshd.core.model import (
     CallTrace,
     Change,
+    Disposition,
     Effect,
     Evidence,
     HeldPlan,
@@ -17,11 +18,13 @@ from refreshd.core.model import (
     LedgerTotals,
     LoginId,
     PassId,
+    PlanId,
     PlannedChange,
     PlanTotals,
     Report,
     Term,
     Verdict,
+    VerdictName,
 )
 
 
@@ -190,6 +193,137 @@ class WorkLedger(Protocol):
     async def record_report(self, report: Report, *, term: Term) -> int:
         """Merge a good report set-wise: listings, flags, orphans. Returns the number of orphans."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLogin:
+    """A login as the ledger has it: the evidence, the verdict that was stored for it, and what is intended.
+
+    `verdict_until` None: judged again only on new evidence. `routine_at` None: no routine yet.
+    """
+
+    evidence: Evidence
+    verdict: VerdictName
+    reason: str
+    verdict_since: datetime
+    verdict_until: datetime | None
+    stale: bool
+    error_code: str | None
+    disposition: Disposition | None
+    lane: Lane | None
+    routine_at: datetime | None
+    intent: Intent | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedClient:
+    """A client of a login, as the application has written it."""
+
+    client_id: str
+    active: bool
+    scheduled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleEvent:
+    """One event in the life of a disable or enable."""
+
+    login_id: LoginId
+    change: Change
+    event: str
+    intent_id: int | None
+    at: datetime
+    reason: str
+    plan_id: PlanId | None
+    pass_id: PassId | None
+    code: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPass:
+    """One pass as `reconcile_pass` keeps it; `finished_at` None: it runs, or was cut off."""
+
+    pass_id: PassId
+    started_at: datetime
+    finished_at: datetime | None
+    judged: int
+    intended: int
+    held: int
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orphan:
+    """A login that Flinks reports and the ledger does not know."""
+
+    login_id: LoginId
+    first_reported_at: datetime
+    reported_at: datetime
+    attempted_at: datetime | None
+    state: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leader:
+    """Who holds (`held`) or last held the lease, by the database's clock."""
+
+    holder: str
+    term: Term
+    acquired_at: datetime
+    expires_at: datetime
+    held: bool
+
+
+class ReadingLedger(Protocol):
+    """What people ask of the ledger; also what they decide (`approve_plan`), which needs no lease."""
+
+    async def login(self, login_id: LoginId) -> StoredLogin | None: ...
+
+    async def logins(self, verdict: VerdictName | None, *, after: LoginId | None, limit: int) -> Sequence[StoredLogin]:
+        """The next ones by LoginId, from `after` on; empty at the end."""
+        ...
+
+    async def plan_members(self, plan_id: PlanId, *, after: LoginId | None, limit: int) -> Sequence[StoredLogin]: ...
+
+    async def clients_of(self, login_id: LoginId) -> Sequence[LinkedClient]: ...
+
+    async def calls_of(self, login_id: LoginId, *, limit: int) -> Sequence[CallTrace]:
+        """The newest first."""
+        ...
+
+    async def changes_of(self, login_id: LoginId, *, limit: int) -> Sequence[ScheduleEvent]:
+        """The newest first."""
+        ...
+
+    async def plans(self, *, closed_too: bool = False) -> Sequence[HeldPlan]:
+        """Held and approved plans, the newest first."""
+        ...
+
+    async def find_plan(self, prefix: str) -> PlanId:
+        """The one open plan whose id begins so. Raises PlanUnknown."""
+        ...
+
+    async def approve_plan(self, plan_id: PlanId, *, reason: str, now: datetime, until: datetime) -> int:
+        """Let a plan's members be changed until then, accept the present totals, wake the daemon. Returns the number of members."""
+        ...
+
+    async def passes(self, *, limit: int) -> Sequence[StoredPass]:
+        """The newest first."""
+        ...
+
+    async def orphans(self, *, limit: int) -> Sequence[Orphan]: ...
+
+    async def calls_since(self, since: datetime) -> int:
+        """How many HTTP calls the trace has after this moment."""
+        ...
+
+    async def routine_due(self, routine_start: datetime) -> Mapping[Lane, int]:
+        """How many active logins of each lane still wait for the routine that began then."""
+        ...
+
+    async def leader(self) -> Leader | None: ...
 
 
 class CallObserver(Protocol):

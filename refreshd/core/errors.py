@@ -29,7 +29,17 @@ class SettingsError(RefreshdError):
 
 
 class InputRejected(RefreshdError):
-    """A client list (CSV or source query) cannot be taken; nothing was changed."""
+    """A client list (CSV or source query) cannot be taken; nothing was changed. `faults` are its bad rows, one sentence each."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "", faults: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.faults = faults
+
+
+class PlanUnknown(RefreshdError):
+    """No open plan has this id, or more than one begins with it."""
 
     exit_code = 2
 

@@ -1,18 +1,20 @@
 """The ledger: one typed method for each named query in `sql/queries`, rows in, values out. No SQL text, no decisions.
 
-Every write is fenced: it is stored only while the lease's term is still the newest one.
+Every write of a pass or a worker is fenced: it is stored only while the lease's term is still the newest one.
 """
 
 from refreshd.ledger.passes import PassQueries
+from refreshd.ledger.reading import ReadingQueries
 from refreshd.ledger.work import WorkQueries
 from refreshd.postgres import Database
 
 __all__ = ["Ledger"]
 
 
-class Ledger(PassQueries, WorkQueries):
+class Ledger(PassQueries, WorkQueries, ReadingQueries):
     """All of the ledger on one pool."""
 
     def __init__(self, database: Database) -> None:
         PassQueries.__init__(self, database)
         WorkQueries.__init__(self, database)
+        ReadingQueries.__init__(self, database)

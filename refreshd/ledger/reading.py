@@ -1,0 +1,188 @@
+"""What people ask of the ledger, and what they decide. One method for each named query; nothing here needs a lease."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from refreshd.core.errors import PlanUnknown
+from refreshd.core.model import (
+    CallTrace,
+    Change,
+    Disposition,
+    HeldPlan,
+    Lane,
+    LoginId,
+    Operation,
+    PassId,
+    PlanId,
+    PlanState,
+    Term,
+    VerdictName,
+)
+from refreshd.ledger import rows
+from refreshd.ports import Leader, LinkedClient, Orphan, ScheduleEvent, StoredLogin, StoredPass
+from refreshd.postgres import Database, Record
+from refreshd.sqlfiles import load_queries
+
+_FIRST = UUID(int=0)
+
+
+class ReadingQueries:
+    """The ledger as commands and pages see it (`ports.ReadingLedger`)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._login = load_queries("login")
+        self._plan = load_queries("plan")
+        self._pass = load_queries("pass")
+        self._trace = load_queries("trace")
+        self._report = load_queries("report")
+        self._lease = load_queries("lease")
+
+    async def login(self, login_id: LoginId) -> StoredLogin | None:
+        row = await self._database.row(self._login["one"](login_id=login_id))
+        return None if row is None else stored_login(row)
+
+    async def logins(self, verdict: VerdictName | None, *, after: LoginId | None, limit: int) -> Sequence[StoredLogin]:
+        after_id = after or _FIRST
+        query = (
+            self._login["all"](after=after_id, limit=limit)
+            if verdict is None
+            else self._login["of_verdict"](verdict=verdict.value, after=after_id, limit=limit)
+        )
+        return [stored_login(row) for row in await self._database.rows(query)]
+
+    async def plan_members(self, plan_id: PlanId, *, after: LoginId | None, limit: int) -> Sequence[StoredLogin]:
+        query = self._login["of_plan"](plan_id=plan_id, after=after or _FIRST, limit=limit)
+        return [stored_login(row) for row in await self._database.rows(query)]
+
+    async def clients_of(self, login_id: LoginId) -> Sequence[LinkedClient]:
+        found = await self._database.rows(self._login["clients"](login_id=login_id))
+        return [LinkedClient(**dict(row)) for row in found]
+
+    async def calls_of(self, login_id: LoginId, *, limit: int) -> Sequence[CallTrace]:
+        found = await self._database.rows(self._trace["of_login"](login_id=login_id, limit=limit))
+        return [call_trace(row) for row in found]
+
+    async def changes_of(self, login_id: LoginId, *, limit: int) -> Sequence[ScheduleEvent]:
+        found = await self._database.rows(self._login["changes"](login_id=login_id, limit=limit))
+        return [schedule_event(row) for row in found]
+
+    async def plans(self, *, closed_too: bool = False) -> Sequence[HeldPlan]:
+        return [held_plan(row) for row in await self._database.rows(self._plan["listed"](closed_too=closed_too))]
+
+    async def find_plan(self, prefix: str) -> PlanId:
+        found = await self._database.rows(self._plan["find"](prefix=prefix))
+        hint = "`refreshd plans` lists the plans that wait"
+        if not found or not prefix:
+            raise PlanUnknown(f"there is no plan {prefix!r}", hint=hint)
+        first = found[0]
+        if len(found) > 1 and first["plan_id"] != prefix:
+            raise PlanUnknown(f"more than one plan begins with {prefix!r}", hint=hint)
+        if first["state"] == PlanState.CLOSED:
+            raise PlanUnknown(f"plan {first['plan_id']} is closed: it covers no login any more", hint=hint)
+        return PlanId(first["plan_id"])
+
+    async def approve_plan(self, plan_id: PlanId, *, reason: str, now: datetime, until: datetime) -> int:
+        known = await self.find_plan(plan_id)
+        words = rows.storable(reason) or ""
+        async with self._database.transaction() as session:
+            await session.execute(*self._plan["approve"](plan_id=known, now=now, until=until, reason=words))
+            await session.execute(*self._plan["accept_first_totals"](now=now))
+            return int(await session.fetchval(*self._plan["approve_members"](plan_id=known, now=now, reason=words)))
+
+    async def passes(self, *, limit: int) -> Sequence[StoredPass]:
+        found = await self._database.rows(self._pass["newest"](limit=limit))
+        return [StoredPass(**dict(row)) for row in found]
+
+    async def orphans(self, *, limit: int) -> Sequence[Orphan]:
+        found = await self._database.rows(self._report["orphans"](limit=limit))
+        return [Orphan(**dict(row)) for row in found]
+
+    async def calls_since(self, since: datetime) -> int:
+        row = await self._database.row(self._trace["count_since"](since=since))
+        return 0 if row is None else row["count"]
+
+    async def routine_due(self, routine_start: datetime) -> Mapping[Lane, int]:
+        found = await self._database.rows(self._login["due"](routine_start=routine_start))
+        return {Lane(row["lane"]): row["logins"] for row in found}
+
+    async def leader(self) -> Leader | None:
+        row = await self._database.row(self._lease["holder"]())
+        if row is None:
+            return None
+        return Leader(
+            holder=row["holder"],
+            term=Term(row["term"]),
+            acquired_at=row["acquired_at"],
+            expires_at=row["expires_at"],
+            held=row["held"],
+        )
+
+
+def stored_login(row: Record) -> StoredLogin:
+    return StoredLogin(
+        evidence=rows.evidence(row),
+        verdict=VerdictName(row["verdict"]),
+        reason=row["reason"],
+        verdict_since=row["verdict_since"],
+        verdict_until=row["verdict_until"],
+        stale=row["stale"],
+        error_code=row["error_code"],
+        disposition=row["disposition"] and Disposition(row["disposition"]),
+        lane=row["lane"] and Lane(row["lane"]),
+        routine_at=row["routine_at"],
+        intent=None if row["intent_id"] is None else rows.intent(row),
+    )
+
+
+def call_trace(row: Record) -> CallTrace:
+    return CallTrace(
+        called_at=row["called_at"],
+        operation=Operation(row["operation"]),
+        method=row["method"],
+        url=row["url"],
+        body=None if row["body"] is None else json.loads(row["body"]),
+        login_id=LoginId(row["login_id"]),
+        http_status=row["http_status"],
+        flinks_code=row["flinks_code"],
+        message=row["message"],
+        request_id=row["request_id"],
+        latency_seconds=row["latency_seconds"],
+        attempt=row["attempt"],
+        pass_id=None if row["pass_id"] is None else PassId(row["pass_id"]),
+        failure=row["failure"],
+    )
+
+
+def schedule_event(row: Record) -> ScheduleEvent:
+    return ScheduleEvent(
+        login_id=LoginId(row["login_id"]),
+        change=Change(row["change"]),
+        event=row["event"],
+        intent_id=row["intent_id"],
+        at=row["at"],
+        reason=row["reason"],
+        plan_id=None if row["plan_id"] is None else PlanId(row["plan_id"]),
+        pass_id=None if row["pass_id"] is None else PassId(row["pass_id"]),
+        code=row["code"],
+        detail=row["detail"],
+    )
+
+
+def held_plan(row: Record) -> HeldPlan:
+    return HeldPlan(
+        plan_id=PlanId(row["plan_id"]),
+        change=Change(row["change"]),
+        state=PlanState(row["state"]),
+        held_at=row["held_at"],
+        reason=row["reason"],
+        sentence=row["sentence"],
+        logins=row["logins"],
+        remaining=row["remaining"],
+        allowance=row["allowance"],
+        approved_at=row["approved_at"],
+        approved_until=row["approved_until"],
+        approval_reason=row["approval_reason"],
+    )

@@ -125,9 +125,6 @@ def test_settings_cannot_be_changed(say: Say) -> None:
         setattr(settings, "rate_per_minute", 1)  # noqa: B010 # the type checker refuses the plain form already
 
 
-# ---------------------------------------------------------------- the TOML file
-
-
 def test_a_toml_file_gives_settings_and_the_environment_wins(say: Say, tmp_path: Path) -> None:
     config = tmp_path / "refreshd.toml"
     config.write_text('rate_per_minute = 60\nconcurrency = 2\nroutine_at = 09:15:00\nstale_after = "2d"\n')
@@ -169,9 +166,6 @@ def test_a_faulty_toml_file_is_reported_with_its_path(say: Say, tmp_path: Path, 
 def test_a_settings_file_that_is_absent_is_a_fault(say: Say, tmp_path: Path) -> None:
     say.enough_and()
     assert "there is no such settings file" in faults(config=tmp_path / "absent.toml")
-
-
-# ---------------------------------------------------------------- secrets
 
 
 def test_a_secret_may_come_from_a_file(say: Say, tmp_path: Path) -> None:
@@ -259,9 +253,6 @@ def test_no_secret_is_shown_by_an_error(say: Say) -> None:
 def test_what_may_hold_a_secret_is_typed_as_one() -> None:
     typed = {name for name, field in Settings.model_fields.items() if "SecretStr" in repr(field)}
     assert typed == SECRETS
-
-
-# ---------------------------------------------------------------- faults
 
 
 @pytest.mark.parametrize(
@@ -356,9 +347,6 @@ def test_what_kubernetes_and_the_tests_put_there_is_no_unknown_setting(say: Say,
 
 def test_no_setting_has_a_name_that_kubernetes_takes() -> None:
     assert not [name for name in Settings.model_fields if name.endswith("_port") or name == "port"]
-
-
-# ---------------------------------------------------------------- durations and the table
 
 
 @pytest.mark.parametrize(

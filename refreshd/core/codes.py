@@ -199,7 +199,7 @@ def state_reaction(state: str | None) -> Reaction:
 def code_of_state(state: str | None) -> str:
     """The code that says the same as a card's state (`InvalidPassword` is INVALID_PASSWORD), else the state, written as a code."""
     letters = re.sub(r"[\W_]+", "", state or "").upper()
-    return next((code for code in MEANINGS if code.replace("_", "") == letters), normalise(state or "NO_STATE"))
+    return next((code for code in MEANINGS if code.replace("_", "") == letters), normalise(state or "") or "NO_STATE")
 
 
 def disposition_of(reaction: Reaction) -> Disposition:

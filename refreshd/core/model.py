@@ -186,6 +186,9 @@ class Hold:
     plan_id: PlanId
     approved_until: datetime | None
 
+    def __post_init__(self) -> None:
+        check_aware(approved_until=self.approved_until)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
@@ -193,6 +196,9 @@ class Refusal:
 
     refused_at: datetime
     code: str
+
+    def __post_init__(self) -> None:
+        check_aware(refused_at=self.refused_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

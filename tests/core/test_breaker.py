@@ -1,0 +1,105 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refreshd.core.breaker import (
+    PROBE_AFTER_SECONDS,
+    SUSPECT_AFTER,
+    SUSPECT_AFTER_GOOD,
+    Breaker,
+    accepted,
+    knew_login,
+    refused,
+    unknown_login,
+)
+from refreshd.core.model import Credential
+
+START = 1_000.0
+
+
+def after_unknown(times: int, breaker: Breaker | None = None) -> Breaker:
+    breaker = breaker or Breaker()
+    for _ in range(times):
+        breaker = unknown_login(breaker, START)
+    return breaker
+
+
+def test_a_new_breaker_lets_every_call_pass() -> None:
+    breaker = Breaker()
+    assert not breaker.open
+    assert not breaker.suspects_settings(START)
+    assert all(breaker.allows(credential, START) for credential in Credential)
+
+
+@pytest.mark.parametrize("credential", Credential)
+def test_a_refused_credential_stops_its_own_calls_and_no_others(credential: Credential) -> None:
+    breaker = refused(Breaker(), credential, START)
+    assert breaker.open
+    assert {each for each in Credential if not breaker.allows(each, START + 1)} == {credential}
+
+
+def test_a_refused_credential_is_tried_again_when_its_rest_is_over() -> None:
+    breaker = refused(Breaker(), Credential.API_KEY, START)
+    assert not breaker.allows(Credential.API_KEY, START + PROBE_AFTER_SECONDS - 0.001)
+    assert breaker.allows(Credential.API_KEY, START + PROBE_AFTER_SECONDS)
+
+
+def test_a_credential_that_is_refused_again_rests_again() -> None:
+    breaker = refused(Breaker(), Credential.API_KEY, START)
+    again = refused(breaker, Credential.API_KEY, START + PROBE_AFTER_SECONDS)
+    assert not again.allows(Credential.API_KEY, START + PROBE_AFTER_SECONDS)
+
+
+def test_a_credential_that_works_again_closes_the_breaker() -> None:
+    breaker = accepted(refused(Breaker(), Credential.API_KEY, START), Credential.API_KEY)
+    assert breaker == Breaker()
+
+
+def test_one_credential_that_works_says_nothing_about_another() -> None:
+    breaker = refused(refused(Breaker(), Credential.API_KEY, START), Credential.SECRET_KEY, START)
+    breaker = accepted(breaker, Credential.SECRET_KEY)
+    assert breaker.open
+    assert not breaker.allows(Credential.API_KEY, START)
+
+
+def test_a_credential_that_was_never_stopped_changes_nothing_by_working() -> None:
+    breaker = refused(Breaker(), Credential.API_KEY, START)
+    assert accepted(breaker, Credential.API_SECRET) is breaker
+
+
+def test_a_few_unknown_logins_do_not_make_the_settings_suspect() -> None:
+    assert not after_unknown(SUSPECT_AFTER - 1).suspects_settings(START)
+
+
+def test_a_row_of_unknown_logins_at_the_start_makes_the_settings_suspect() -> None:
+    breaker = after_unknown(SUSPECT_AFTER)
+    assert breaker.open
+    assert breaker.suspects_settings(START)
+
+
+def test_it_takes_more_unknown_logins_once_flinks_knew_one() -> None:
+    knew = knew_login(Breaker())
+    assert not after_unknown(SUSPECT_AFTER_GOOD - 1, knew).suspects_settings(START)
+    assert after_unknown(SUSPECT_AFTER_GOOD, knew).suspects_settings(START)
+
+
+def test_a_known_login_clears_the_suspicion() -> None:
+    breaker = knew_login(after_unknown(SUSPECT_AFTER))
+    assert not breaker.open
+    assert not breaker.suspects_settings(START)
+
+
+def test_the_suspicion_rests_for_a_while_and_the_next_unknown_login_renews_it() -> None:
+    breaker = after_unknown(SUSPECT_AFTER)
+    later = START + PROBE_AFTER_SECONDS
+    assert not breaker.suspects_settings(later)
+    assert unknown_login(breaker, later).suspects_settings(later)
+
+
+@given(st.lists(st.booleans(), max_size=60))
+def test_the_settings_are_suspect_only_after_an_unbroken_row_of_unknown_logins(known: list[bool]) -> None:
+    breaker = Breaker()
+    for is_known in known:
+        breaker = knew_login(breaker) if is_known else unknown_login(breaker, START)
+    row = len(known) if True not in known else known[::-1].index(True)
+    assert breaker.suspects_settings(START) == (row >= (SUSPECT_AFTER_GOOD if True in known else SUSPECT_AFTER))

@@ -10,6 +10,7 @@ from refreshd.core.codes import (
     CODE_LIMIT,
     KNOWN_CODES,
     MEANINGS,
+    code_of_state,
     disposition_of,
     label_of,
     meaning_of,
@@ -164,3 +165,16 @@ def test_every_text_has_a_reaction_a_state_and_a_bounded_label(raw: str) -> None
     assert reaction_of(raw) in Reaction
     assert state_reaction(raw) in Reaction
     assert label_of(raw) in KNOWN_CODES | {"none", "other"}
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ("InvalidPassword", "INVALID_PASSWORD"),
+        ("Answering Security Challenge", CHALLENGED),
+        ("Not Completed", "NOT_COMPLETED"),
+        (None, "NO_STATE"),
+    ],
+)
+def test_a_state_has_the_code_that_says_the_same(state: str | None, code: str) -> None:
+    assert code_of_state(state) == code

@@ -189,13 +189,16 @@ def test_203_means_nothing_elsewhere(request_: wire.Request) -> None:
         answer(request_, 203, {"SecurityChallenges": []})
 
 
-def test_202_of_authorize_is_a_value() -> None:
-    read = answer(LIVE, 202, {"RequestId": REQUEST_ID})
-    assert isinstance(read, wire.CodeAnswer)
-    assert (read.code, read.reaction, read.request_id) == ("OPERATION_PENDING", Reaction.PENDING, REQUEST_ID)
-    dispatched = answer(LIVE, 202, {"FlinksCode": "OPERATION_DISPATCHED"})
-    assert isinstance(dispatched, wire.CodeAnswer)
-    assert dispatched.reaction is Reaction.PENDING
+@pytest.mark.parametrize("request_", [AUTHORIZE, LIVE], ids=by_operation)
+@pytest.mark.parametrize("code", ["OPERATION_PENDING", "OPERATION_DISPATCHED", None])
+def test_202_of_authorize_goes_on_in_the_background(request_: wire.Request, code: str | None) -> None:
+    pending = answer(request_, 202, {"FlinksCode": code, "RequestId": REQUEST_ID})
+    assert pending == wire.AccountsPending(request_id=REQUEST_ID)
+
+
+def test_202_of_authorize_without_a_request_id_leads_nowhere() -> None:
+    with pytest.raises(FlinksUnreadable):
+        answer(LIVE, 202, {"FlinksCode": "OPERATION_PENDING"})
 
 
 def test_the_status_inside_the_body_counts_where_it_is_worse() -> None:

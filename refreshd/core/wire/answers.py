@@ -56,7 +56,7 @@ class AccountsReady:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountsPending:
-    """Flinks works on in the background; poll with this RequestId."""
+    """A 202 of an Authorize or a data call: Flinks works on in the background, and this RequestId is the way to its end."""
 
     request_id: str
 

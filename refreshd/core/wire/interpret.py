@@ -23,7 +23,7 @@ from refreshd.core.wire.success import read_success
 _AUTHORIZE = frozenset({Operation.AUTHORIZE, Operation.AUTHORIZE_LIVE})
 _ABOUT_A_LOGIN = _AUTHORIZE | {Operation.SET_SCHEDULED_REFRESH}
 _ABOUT_NO_LOGIN = frozenset({Operation.GENERATE_AUTHORIZE_TOKEN, Operation.GET_NIGHTLY_REFRESH_STATUS})
-_DATA = frozenset(Operation) - _ABOUT_A_LOGIN - _ABOUT_NO_LOGIN
+_MAY_BE_PENDING = frozenset(Operation) - _ABOUT_NO_LOGIN - {Operation.SET_SCHEDULED_REFRESH}
 
 _SUCCESS = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
 _BARE_REFUSALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
@@ -82,7 +82,7 @@ def _by_code(reply: Reply, code: str) -> VendorAnswer:
     if operation in _ABOUT_NO_LOGIN:
         message = f"{reply.endpoint} answered {code}: {reply.document.message or 'no message'}"
         raise FlinksRefused(message, status=reply.http_status, code=code)
-    if reaction is Reaction.PENDING and operation in _DATA:
+    if reaction is Reaction.PENDING and operation in _MAY_BE_PENDING:
         return _pending(reply)
     unknown_login = _is_unknown_login(reply, code)
     return CodeAnswer(
@@ -138,17 +138,20 @@ def _fail_by_status(reply: Reply, status: int) -> NoReturn:
 
 def _accepted(reply: Reply) -> VendorAnswer:
     """202 is work in the background: https://docs.flinks.com/guides/connect/retrieve-account-data."""
-    if reply.request.operation in _DATA:
+    if reply.request.operation in _MAY_BE_PENDING:
         return _pending(reply)
-    if reply.request.operation in _AUTHORIZE:
-        return _by_code(reply, "OPERATION_PENDING")
     raise reply.unreadable("this endpoint has no work in the background")
 
 
 def _pending(reply: Reply) -> AccountsPending:
-    """The RequestId to go on with: the answer's, or else the one that was asked with."""
-    asked = (reply.request.body or {}).get("RequestId") or reply.request.path.rsplit("/", 1)[-1]
-    return AccountsPending(request_id=reply.document.request_id or str(asked))
+    """The RequestId to go on with: the answer's, or else the one that was asked with. An Authorize has none to ask with."""
+    request_id = reply.document.request_id
+    if request_id is None and reply.request.operation not in _AUTHORIZE:
+        asked = (reply.request.body or {}).get("RequestId") or reply.request.path.rsplit("/", 1)[-1]
+        request_id = str(asked)
+    if request_id is None:
+        raise reply.unreadable("it gives no RequestId to go on with")
+    return AccountsPending(request_id=request_id)
 
 
 def _challenged(reply: Reply) -> Challenged:

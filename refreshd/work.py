@@ -39,7 +39,7 @@ class Task:
 
 
 class WorkQueue:
-    """The pool's source. Takes are serialized: the order of urgency is decided once for each permit."""
+    """The pool's source. The pool takes one at a time, so the order of urgency is decided once for each permit."""
 
     def __init__(self, ledger: WorkLedger, leadership: Leadership, clock: Clock, agenda: Agenda) -> None:
         self.agenda = agenda
@@ -54,7 +54,6 @@ class WorkQueue:
         self._drawn: dict[Source, deque[DueLogin]] = {source: deque() for source in _LANES}
         self._empty: set[Source] = set()
         self._woken = asyncio.Event()
-        self._taking = asyncio.Lock()
         self._last_was_change = False
         self._in_hand = 0
         self._report_in_hand = False
@@ -75,14 +74,13 @@ class WorkQueue:
 
     async def take(self) -> Task | None:
         """The most urgent work of this moment, None when there is none after all."""
-        async with self._taking:
-            for source in urgency.order(last_was_change=self._last_was_change):
-                task = await self._from(source)
-                if task is not None:
-                    self._last_was_change = source is Source.CHANGE
-                    self._in_hand += 1
-                    self.taken += 1
-                    return task
+        for source in urgency.order(last_was_change=self._last_was_change):
+            task = await self._from(source)
+            if task is not None:
+                self._last_was_change = source is Source.CHANGE
+                self._in_hand += 1
+                self.taken += 1
+                return task
         self._tell_if_idle()
         return None
 

@@ -1,0 +1,93 @@
+"""Settings as the values that the core and the edges decide by. No I/O, no defaults: those are the settings' own."""
+
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+from refreshd.core.agenda import Agenda
+from refreshd.core.conversation import Terms
+from refreshd.core.guard import GuardPolicy
+from refreshd.core.judge import JudgePolicy
+from refreshd.core.model import Credential, Operation
+from refreshd.reconcile import PassPolicy
+from refreshd.settings import ManualRefresh, Mode, ScheduleAuth, Settings
+
+_SCHEDULE_CREDENTIALS = {
+    ScheduleAuth.API_KEY: Credential.API_KEY,
+    ScheduleAuth.BEARER: Credential.API_SECRET,
+    ScheduleAuth.AUTHORIZE_TOKEN: Credential.AUTHORIZE_TOKEN,
+    ScheduleAuth.NONE: Credential.NONE,
+}
+
+
+def terms(settings: Settings) -> Terms:
+    """How this installation talks to Flinks; without a secret key Authorize goes without a token."""
+    return Terms(
+        mints_tokens=settings.flinks_secret_key is not None,
+        fetch=settings.fetch,
+        schedule_credential=_SCHEDULE_CREDENTIALS[settings.flinks_schedule_auth],
+    )
+
+
+def agenda(settings: Settings, *, at_once: bool) -> Agenda:
+    """What may be done, and when; without an API secret there is no report to read."""
+    return Agenda(
+        terms=terms(settings),
+        writes=settings.mode is Mode.ENFORCE,
+        reads_report=settings.flinks_api_secret is not None,
+        report_interval=settings.report_interval,
+        routine_at=settings.routine_at,
+        routine_zone=settings.routine_timezone,
+        manual_refresh=settings.manual_refresh is ManualRefresh.STALE,
+        at_once=at_once,
+    )
+
+
+def judge_policy(settings: Settings) -> JudgePolicy:
+    """The spans that turn evidence into verdicts."""
+    return JudgePolicy(
+        stale_after=settings.stale_after,
+        unobserved_after=settings.unobserved_after,
+        reassert_after=settings.reassert_after,
+    )
+
+
+def guard_policy(settings: Settings) -> GuardPolicy:
+    """The caps."""
+    return GuardPolicy(max_fraction=settings.max_disable_fraction, max_count=settings.max_disable_count)
+
+
+def pass_policy(settings: Settings) -> PassPolicy:
+    """What a pass decides by."""
+    return PassPolicy(
+        judge=judge_policy(settings),
+        guard=guard_policy(settings),
+        observe=settings.mode is Mode.OBSERVE,
+        trace_retention=settings.trace_retention,
+    )
+
+
+def credentials(settings: Settings) -> Mapping[Credential, SecretStr]:
+    """The secrets that were given; a call that needs another one is refused before it leaves."""
+    given = {
+        Credential.SECRET_KEY: settings.flinks_secret_key,
+        Credential.API_KEY: settings.flinks_api_key,
+        Credential.API_SECRET: settings.flinks_api_secret,
+    }
+    return {name: secret for name, secret in given.items() if secret is not None}
+
+
+def timeouts(settings: Settings) -> Mapping[Operation, float]:
+    """Seconds that each operation may take."""
+    fetch = settings.timeout_fetch.total_seconds()
+    return {
+        Operation.GENERATE_AUTHORIZE_TOKEN: settings.timeout_token.total_seconds(),
+        Operation.AUTHORIZE: settings.timeout_authorize.total_seconds(),
+        Operation.AUTHORIZE_LIVE: settings.timeout_authorize_live.total_seconds(),
+        Operation.GET_NIGHTLY_REFRESH_STATUS: settings.timeout_report.total_seconds(),
+        Operation.SET_SCHEDULED_REFRESH: settings.timeout_schedule.total_seconds(),
+        Operation.GET_ACCOUNTS_DETAIL: fetch,
+        Operation.GET_ACCOUNTS_DETAIL_ASYNC: fetch,
+        Operation.GET_ACCOUNTS_SUMMARY: fetch,
+        Operation.GET_ACCOUNTS_SUMMARY_ASYNC: fetch,
+    }

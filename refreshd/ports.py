@@ -323,6 +323,10 @@ class ReadingLedger(Protocol):
         """How many active logins of each lane still wait for the routine that began then."""
         ...
 
+    async def source_read_at(self) -> datetime | None:
+        """When the source query was last merged; stored, so that a restart does not read it again."""
+        ...
+
     async def leader(self) -> Leader | None: ...
 
 

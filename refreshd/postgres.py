@@ -79,23 +79,25 @@ def _explained(error: Exception) -> RefreshdError | None:
     return None
 
 
-def session_settings(schema: str, *, name: str) -> dict[str, str]:
+def session_settings(schema: str | None, *, name: str) -> dict[str, str]:
     """What every session of ours starts with. Our plans are short: compiling them costs more than running them."""
-    return {
-        "search_path": '"' + schema.replace('"', '""') + '"',
+    path = {} if schema is None else {"search_path": '"' + schema.replace('"', '""') + '"'}
+    return path | {
         "application_name": name,
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
         "jit": "off",
     }
 
 
-async def connect(url: str, *, schema: str, name: str) -> Connection:
-    """A session of its own, for who must keep one: the lease, the listener, an import."""
+async def connect(
+    url: str, *, schema: str | None, name: str, command_seconds: float | None = COMMAND_SECONDS
+) -> Connection:
+    """A session of its own, for who must keep one: the lease, the listener, an import. `schema` None: the role's own search path."""
     with database_trouble():
         return await asyncpg.connect(
             url,
             timeout=CONNECT_SECONDS,
-            command_timeout=COMMAND_SECONDS,
+            command_timeout=command_seconds,
             server_settings=session_settings(schema, name=name),
         )
 

@@ -14,7 +14,7 @@ from tests.support.postgres import SCHEMA, PostgresServer, throwaway_postgres
 
 _POSTGRES_DIRECTORY = "REFRESHD_TEST_POSTGRES"
 
-pytest_plugins = ["tests.support.skips"]
+pytest_plugins = ["tests.support.skips", "tests.support.ledger"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -39,6 +39,7 @@ class ReadingQueries:
         self._trace = load_queries("trace")
         self._report = load_queries("report")
         self._lease = load_queries("lease")
+        self._import = load_queries("import")
 
     async def login(self, login_id: LoginId) -> StoredLogin | None:
         row = await self._database.row(self._login["one"](login_id=login_id))
@@ -107,6 +108,10 @@ class ReadingQueries:
     async def routine_due(self, routine_start: datetime) -> Mapping[Lane, int]:
         found = await self._database.rows(self._login["due"](routine_start=routine_start))
         return {Lane(row["lane"]): row["logins"] for row in found}
+
+    async def source_read_at(self) -> datetime | None:
+        row = await self._database.row(self._import["source_read_at"]())
+        return None if row is None else row["source_read_at"]
 
     async def leader(self) -> Leader | None:
         row = await self._database.row(self._lease["holder"]())

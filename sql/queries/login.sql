@@ -4,7 +4,8 @@
 -- A login with its evidence and the verdict stored for it.
 SELECT
     login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
-    NULLIF(login.verdict_until, 'infinity') AS verdict_until, NULLIF(login.routine_at, '-infinity') AS routine_at,
+    CASE WHEN login.verdict_until < 'infinity' THEN GREATEST(login.verdict_until, login.verdict_since) END AS verdict_until,
+    NULLIF(login.routine_at, '-infinity') AS routine_at,
     login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
     login.login_id, login.active, login.inactive_since, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
@@ -21,7 +22,8 @@ WHERE login.login_id = :login_id;
 -- The next logins by LoginId.
 SELECT
     login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
-    NULLIF(login.verdict_until, 'infinity') AS verdict_until, NULLIF(login.routine_at, '-infinity') AS routine_at,
+    CASE WHEN login.verdict_until < 'infinity' THEN GREATEST(login.verdict_until, login.verdict_since) END AS verdict_until,
+    NULLIF(login.routine_at, '-infinity') AS routine_at,
     login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
     login.login_id, login.active, login.inactive_since, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
@@ -40,7 +42,8 @@ LIMIT :limit;
 -- The next logins of one verdict by LoginId.
 SELECT
     login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
-    NULLIF(login.verdict_until, 'infinity') AS verdict_until, NULLIF(login.routine_at, '-infinity') AS routine_at,
+    CASE WHEN login.verdict_until < 'infinity' THEN GREATEST(login.verdict_until, login.verdict_since) END AS verdict_until,
+    NULLIF(login.routine_at, '-infinity') AS routine_at,
     login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
     login.login_id, login.active, login.inactive_since, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
@@ -59,7 +62,8 @@ LIMIT :limit;
 -- The next members of a plan by LoginId.
 SELECT
     login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
-    NULLIF(login.verdict_until, 'infinity') AS verdict_until, NULLIF(login.routine_at, '-infinity') AS routine_at,
+    CASE WHEN login.verdict_until < 'infinity' THEN GREATEST(login.verdict_until, login.verdict_since) END AS verdict_until,
+    NULLIF(login.routine_at, '-infinity') AS routine_at,
     login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
     login.login_id, login.active, login.inactive_since, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,

@@ -1,0 +1,60 @@
+"""Client lists, from a CSV file or from the company's own tables, become rows of `client` and `client_login`. All or nothing.
+
+This is the only place where refreshd writes the application's two tables, and it does so on the operator's word alone.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import BinaryIO
+
+from refreshd.importer.listing import CsvListing
+from refreshd.importer.merge import ImportResult, ImportTerms, batched, mark_source_read, merge, stage
+from refreshd.importer.source import open_source
+from refreshd.postgres import Connection, connect, database_trouble
+
+__all__ = ["ImportResult", "ImportTerms", "import_file", "import_source"]
+
+
+async def import_file(
+    file: BinaryIO,
+    *,
+    url: str,
+    schema: str,
+    terms: ImportTerms,
+    progress: Callable[[int], None] | None = None,
+) -> ImportResult:
+    """Merge a CSV file; `progress` hears, on another thread, how many bytes were read."""
+    listing = await asyncio.to_thread(CsvListing, file, progress)
+    async with _transaction(url, schema) as session:
+        await stage(session, batched(listing.rows()), listing.faults)
+        return await merge(session, terms, ignored_columns=listing.columns.ignored)
+
+
+async def import_source(
+    query: str,
+    *,
+    source_url: str,
+    url: str,
+    schema: str,
+    terms: ImportTerms,
+    progress: Callable[[int], None] | None = None,
+) -> ImportResult:
+    """Merge what a SELECT on the same or another database says; `progress` hears how many rows were read."""
+    async with _transaction(url, schema) as session:
+        async with open_source(source_url, query, progress) as listing:
+            await stage(session, listing.rows(), listing.faults)
+        result = await merge(session, terms, ignored_columns=listing.columns.ignored)
+        await mark_source_read(session, terms.now)
+        return result
+
+
+@asynccontextmanager
+async def _transaction(url: str, schema: str) -> AsyncIterator[Connection]:
+    session = await connect(url, schema=schema, name="refreshd import", command_seconds=None)
+    try:
+        with database_trouble():
+            async with session.transaction():
+                yield session
+    finally:
+        session.terminate()

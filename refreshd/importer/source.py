@@ -1,0 +1,71 @@
+"""The company's own tables as a client list: a SELECT from the settings, read through a cursor in a read-only transaction."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from refreshd.core.errors import InputRejected
+from refreshd.importer.listing import Columns, Faults, Row
+from refreshd.postgres import Connection, Record, connect, database_trouble
+
+_PREFETCH = 2_000
+_HINT = "REFRESHD_SOURCE_QUERY_FILE must hold one SELECT with the columns client_id, login_id, active and, if you like, scheduled"
+
+
+class SourceListing:
+    """The rows of a source query."""
+
+    def __init__(
+        self, session: Connection, query: str, columns: Columns, progress: Callable[[int], None] | None
+    ) -> None:
+        self.faults = Faults()
+        self.columns = columns
+        self._session = session
+        self._query = query
+        self._progress = progress
+
+    async def rows(self) -> AsyncIterator[Row]:
+        number = 0
+        async for record in self._records():
+            number += 1
+            row = self.columns.row(number, tuple(record.values()), f"row {number}", self.faults)
+            if self._progress is not None:
+                self._progress(number)
+            if row is not None:
+                yield row
+
+    async def _records(self) -> AsyncIterator[Record]:
+        try:
+            async for record in self._session.cursor(self._query, prefetch=_PREFETCH):
+                yield record
+        except (asyncpg.DataError, asyncpg.SyntaxOrAccessError) as error:
+            raise _does_not_run(error) from error
+
+
+def _does_not_run(error: asyncpg.PostgresError) -> InputRejected:
+    return InputRejected(f"the source query does not run: {error}", hint=_HINT)
+
+
+@asynccontextmanager
+async def open_source(
+    url: str, query: str, progress: Callable[[int], None] | None = None
+) -> AsyncIterator[SourceListing]:
+    """The query's rows for as long as the block runs; what is wrong with the query itself raises InputRejected."""
+    session = await connect(url, schema=None, name="refreshd source query", command_seconds=None)
+    try:
+        with database_trouble():
+            async with session.transaction(readonly=True):
+                yield SourceListing(session, query, await _columns(session, query), progress)
+    finally:
+        session.terminate()
+
+
+async def _columns(session: Connection, query: str) -> Columns:
+    try:
+        prepared = await session.prepare(query)
+    except asyncpg.SyntaxOrAccessError as error:
+        raise _does_not_run(error) from error
+    if prepared.get_parameters():
+        raise InputRejected("the source query has parameters", hint=_HINT)
+    return Columns([each.name for each in prepared.get_attributes()])

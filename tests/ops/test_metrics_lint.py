@@ -3,15 +3,17 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
 
 from refreshd.core.model import Operation
 from refreshd.metrics import Metrics
-from refreshd.metrics.labels import CALL_FAILURES
+from refreshd.metrics.labels import CALL_FAILURES, REFRESH_AGES, SCHEDULES
 from tests.support import observed
 
+TOTALS = Path(__file__).parents[2] / "sql" / "queries" / "totals.sql"
 PROMTOOL = shutil.which("promtool")
 MOST_SERIES = 300
 
@@ -71,6 +73,11 @@ def test_every_metric_is_ours_by_prefix_or_the_client_librarys_own_and_has_help_
 def test_every_metric_is_defined_once() -> None:
     names = [family.name for family in observed.metrics().registry.collect()]
     assert len(names) == len(set(names))
+
+
+def test_the_ledger_counts_under_the_labels_that_metrics_show() -> None:
+    counted = set(re.findall(r"(?:THEN|ELSE) '(\w+)'", TOTALS.read_text("utf-8")))
+    assert counted == {*REFRESH_AGES, *SCHEDULES}
 
 
 def test_base_units_stand_last() -> None:

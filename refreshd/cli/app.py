@@ -7,10 +7,16 @@ from typing import Annotated
 import typer
 
 import refreshd
+from refreshd.cli.clients import import_clients
+from refreshd.cli.explain import explain
+from refreshd.cli.logins import logins
+from refreshd.cli.plan import plan
+from refreshd.cli.plans import approve, plans
 from refreshd.cli.schema import migrate
 from refreshd.cli.screen import Screen
 from refreshd.cli.simulate import simulate
 from refreshd.cli.start import told
+from refreshd.cli.status import status
 from refreshd.core.errors import SettingsError
 
 _EXAMPLES = """\
@@ -33,11 +39,20 @@ _EXIT_CODES = """\
   1 done, with failures              4 a dependency is down
   2 wrong usage or settings"""
 
+_LOOK = "Look"
+_DECIDE = "Decide"
 _SET_UP = "Set up"
 _TRY = "Try it"
 
 _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
+    (_LOOK, "status", status),
+    (_LOOK, "logins", logins),
+    (_LOOK, "explain", explain),
+    (_DECIDE, "plan", plan),
+    (_DECIDE, "plans", plans),
+    (_DECIDE, "approve", approve),
     (_SET_UP, "migrate", migrate),
+    (_SET_UP, "import", import_clients),
     (_TRY, "simulator", simulate),
 )
 

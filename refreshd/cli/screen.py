@@ -5,10 +5,11 @@ The vendor's and the company's words are never read as markup.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from rich.cells import cell_len
@@ -18,11 +19,13 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 from rich.text import Text
 
-from refreshd.core.errors import RefreshdError
+from refreshd.core.errors import InputRejected, RefreshdError
 
 Cell = str | Text
+Rows = Sequence[Sequence[Cell]]
 
 GAP = 2
+SHOWN_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,26 +82,40 @@ class Screen:
         self._out.print(Padding(grid, (0, 0, 0, GAP)))
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
-        """A table of few rows: all of them are read before the first is shown."""
-        if self.is_terminal:
-            self._out.print(Padding(_rich_table(columns, rows), (0, 0, 0, GAP)))
-        else:
-            for line in _aligned(columns, [list(row) for row in rows]):
-                self._raw(line)
+        with self.stream(columns) as stream:
+            for row in rows:
+                stream.add(row)
+
+    @contextmanager
+    def stream(self, columns: Sequence[Column]) -> Iterator["RowStream"]:
+        """A table whose rows may be many: they are shown as they come, a few hundred at a time."""
+        stream = RowStream(columns, self._show_rich if self.is_terminal else self._show_aligned)
+        yield stream
+        stream.flush()
+
+    def _show_rich(self, columns: Sequence[Column], rows: Rows, widths: Sequence[int], *, with_head: bool) -> None:
+        table = _rich_table(columns, rows, widths, with_head=with_head)
+        self._out.print(Padding(table, (0, 0, 0, GAP)))
+
+    def _show_aligned(self, columns: Sequence[Column], rows: Rows, widths: Sequence[int], *, with_head: bool) -> None:
+        for row in [[column.head for column in columns], *rows] if with_head else rows:
+            self._raw(_aligned(columns, row, widths))
 
     def json(self, value: object) -> None:
         """A value as JSON; on a terminal in lines, into a pipe too: people read both."""
         self._raw(json.dumps(value, default=_plain_value, indent=2, ensure_ascii=False))
 
-    def json_item(self, value: object, *, first: bool) -> None:
-        """One more member of an array that is written as it comes; `json_begin` and `json_end` go around."""
-        self._raw(("" if first else ",\n") + json.dumps(value, default=_plain_value, ensure_ascii=False), end="")
-
-    def json_begin(self) -> None:
-        self._raw("[")
-
-    def json_end(self) -> None:
-        self._raw("\n]")
+    @contextmanager
+    def json_array(self, *, key: str = "", beside: Mapping[str, object] | None = None) -> Iterator["JsonArray"]:
+        """An array that is written as it comes: by itself, or as the last member `key` of an object."""
+        indent = "  " if key else ""
+        if key:
+            head = json.dumps(dict(beside or {}), default=_plain_value, indent=2, ensure_ascii=False)
+            self._raw(head.removesuffix("\n}") + f',\n{indent}"{key}": [', end="")
+        else:
+            self._raw("[", end="")
+        yield JsonArray(self._raw, indent)
+        self._raw(f"\n{indent}]\n}}" if key else "\n]")
 
     def flush(self) -> None:
         """Show now what was written, before a long wait."""
@@ -114,6 +131,8 @@ class Screen:
     def trouble(self, error: RefreshdError) -> None:
         """One clear sentence, and what to do about it."""
         self._err.print(Text.assemble(("error: ", "bold red"), error.message), soft_wrap=True)
+        for fault in error.faults if isinstance(error, InputRejected) else ():
+            self._err.print(Text(f"  {clean(fault)}"), soft_wrap=True)
         if error.hint:
             self._err.print(Text.assemble(("hint: ", "bold"), error.hint), soft_wrap=True)
 
@@ -137,12 +156,55 @@ class Screen:
         self._out.file.write(text + end)
 
 
-def _rich_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
-    for column in columns:
+class RowStream:
+    """Rows on their way to a table. Columns grow with what has been seen, and never shrink again."""
+
+    def __init__(self, columns: Sequence[Column], show: "_ShowRows") -> None:
+        self._columns = columns
+        self._show = show
+        self._widths = [cell_len(column.head) for column in columns]
+        self._rows: list[Sequence[Cell]] = []
+        self._has_head = False
+
+    def add(self, row: Sequence[Cell]) -> None:
+        self._widths = [max(width, cell_len(_plain(cell))) for width, cell in zip(self._widths, row, strict=True)]
+        self._rows.append(row)
+        if len(self._rows) >= SHOWN_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Show what waits; the head comes with the first rows."""
+        if self._rows:
+            self._show(self._columns, self._rows, self._widths, with_head=not self._has_head)
+            self._has_head = True
+            self._rows = []
+
+
+class JsonArray:
+    """Members on their way to an array, one a line."""
+
+    def __init__(self, write: Callable[[str, str], None], indent: str) -> None:
+        self._write = write
+        self._start = f"\n{indent}  "
+        self._is_empty = True
+
+    def add(self, member: object) -> None:
+        text = json.dumps(member, default=_plain_value, ensure_ascii=False)
+        self._write(("" if self._is_empty else ",") + self._start + text, "")
+        self._is_empty = False
+
+
+class _ShowRows(Protocol):
+    def __call__(self, columns: Sequence[Column], rows: Rows, widths: Sequence[int], *, with_head: bool) -> None: ...
+
+
+def _rich_table(columns: Sequence[Column], rows: Rows, widths: Sequence[int], *, with_head: bool) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim", show_header=with_head)
+    for column, width in zip(columns, widths, strict=True):
         table.add_column(
             column.head,
             no_wrap=column.whole,
+            min_width=width if column.whole else None,
             overflow="fold",
             justify="right" if column.right else "left",
             style=column.style,
@@ -152,14 +214,10 @@ def _rich_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> Ta
     return table
 
 
-def _aligned(columns: Sequence[Column], rows: list[list[Cell]]) -> Iterable[str]:
-    lines = [[column.head for column in columns], *([_plain(cell) for cell in row] for row in rows)]
-    widths = [max(cell_len(line[index]) for line in lines) for index in range(len(columns))]
-    for line in lines:
-        padded = [
-            _pad(text, width, right=column.right) for text, width, column in zip(line, widths, columns, strict=True)
-        ]
-        yield ("  " + (" " * GAP).join(padded)).rstrip()
+def _aligned(columns: Sequence[Column], row: Sequence[Cell], widths: Sequence[int]) -> str:
+    cells = zip(row, widths, columns, strict=True)
+    padded = [_pad(_plain(cell), width, right=column.right) for cell, width, column in cells]
+    return ("  " + (" " * GAP).join(padded)).rstrip()
 
 
 def _pad(text: str, width: int, *, right: bool) -> str:

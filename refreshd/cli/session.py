@@ -2,14 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from refreshd import postgres
+from refreshd import migrate, policies, postgres
+from refreshd.clock import SystemClock
 from refreshd.core.errors import SettingsError
 from refreshd.embedded import reachable_database
+from refreshd.ledger import Ledger
+from refreshd.preview import PreviewPolicy
 from refreshd.settings import Settings, load_settings
 
 _APPLICATION = "refreshd command"
+_SESSIONS = 2
 
 
 def ledger_settings(config: Path | None) -> Settings:
@@ -36,3 +42,32 @@ async def connection(settings: Settings) -> AsyncIterator[postgres.Connection]:
             yield session
         finally:
             await session.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The ledger, and the moment at which the command began: one `now` for all that it says."""
+
+    settings: Settings
+    ledger: Ledger
+    now: datetime
+    url: str
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Opened]:
+    """The ledger, once it is known to be migrated."""
+    async with reachable_database(database_url(settings)) as url:
+        session = await postgres.connect(url, schema=settings.database_schema, name=_APPLICATION)
+        try:
+            await migrate.require_current(session)
+        finally:
+            await session.close()
+        async with postgres.open_database(
+            url, schema=settings.database_schema, size=_SESSIONS, name=_APPLICATION
+        ) as database:
+            yield Opened(settings=settings, ledger=Ledger(database), now=SystemClock().now(), url=url)
+
+
+def preview_policy(settings: Settings) -> PreviewPolicy:
+    return PreviewPolicy(judge=policies.judge_policy(settings), guard=policies.guard_policy(settings))

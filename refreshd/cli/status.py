@@ -1,0 +1,284 @@
+"""`refreshd status`: the fleet and the daemon on one page."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rich.text import Text
+
+import refreshd
+from refreshd import overview, policies
+from refreshd.cli import phrases
+from refreshd.cli.options import AsJson, Config
+from refreshd.cli.plans import plan_as_json, show_plan
+from refreshd.cli.screen import Cell, Column, Screen, clean
+from refreshd.cli.session import Opened, ledger_settings, opened
+from refreshd.cli.start import run_async
+from refreshd.cli.styles import VERDICT_STYLES
+from refreshd.core import forecast, timing
+from refreshd.core.model import HeldPlan, Lane, LedgerTotals
+from refreshd.ports import Leader, Orphan, StoredPass
+from refreshd.settings import Settings
+
+_PASSES = 5
+_ORPHANS = 10
+_BAR = 24
+_MINUTE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Routine:
+    """The routine of today and the next one, at the present rate. `left` counts logins by lane."""
+
+    began: datetime
+    left: Mapping[Lane, int]
+    over_at: datetime | None
+    following: datetime
+    following_logins: int
+    following_length: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """All that the page shows."""
+
+    now: datetime
+    settings: Settings
+    leader: Leader | None
+    calls: int
+    totals: LedgerTotals
+    routine: _Routine
+    plans: Sequence[HeldPlan]
+    passes: Sequence[StoredPass]
+    orphans: Sequence[Orphan]
+
+
+def status(*, config: Config = None, as_json: AsJson = False) -> None:
+    """Show the fleet by verdict, the budget, the routine and how long it takes, held plans, last passes, orphans."""
+    screen = Screen()
+    state = run_async(_state(ledger_settings(config)))
+    if as_json:
+        screen.json(_as_json(state))
+    else:
+        _show(screen, state)
+
+
+async def _state(settings: Settings) -> _State:
+    async with opened(settings) as here:
+        ledger, now = here.ledger, here.now
+        totals = await ledger.totals(now=now)
+        return _State(
+            now=now,
+            settings=settings,
+            leader=await ledger.leader(),
+            calls=await ledger.calls_since(now - _MINUTE),
+            totals=totals,
+            routine=await _routine(here, totals),
+            plans=await ledger.plans(),
+            passes=await ledger.passes(limit=_PASSES),
+            orphans=await ledger.orphans(limit=_ORPHANS),
+        )
+
+
+async def _routine(here: Opened, totals: LedgerTotals) -> _Routine:
+    settings, now = here.settings, here.now
+    terms, rate = policies.terms(settings), settings.rate_per_minute
+    began = policies.agenda(settings, at_once=False).routine_start(now)
+    left = await here.ledger.routine_due(began)
+    waiting = sum(left.values())
+    active = sum(totals.active_by_age.values())
+    over_at = forecast.routine_end(now, forecast.routine_length(waiting, terms, rate)) if waiting else None
+    return _Routine(
+        began=began,
+        left=left,
+        over_at=over_at,
+        following=timing.next_routine_start(now, settings.routine_at, settings.routine_timezone),
+        following_logins=active,
+        following_length=forecast.routine_length(active, terms, rate),
+    )
+
+
+def _show(screen: Screen, state: _State) -> None:
+    settings = state.settings
+    screen.line(
+        f"refreshd {refreshd.__version__}, schema {settings.database_schema}, mode {settings.mode}", style="bold"
+    )
+    screen.facts(_daemon(state))
+    if not forecast.fits_in_a_day(state.routine.following_length):
+        screen.warn(
+            f"a routine of {phrases.span(state.routine.following_length)} is not over before the next one begins;"
+            " ask Flinks for more calls a minute and raise REFRESHD_RATE_PER_MINUTE"
+        )
+    _show_fleet(screen, state.totals)
+    for each in state.plans:
+        show_plan(screen, each, state.now)
+    _show_passes(screen, state)
+    _show_orphans(screen, state)
+
+
+def _daemon(state: _State) -> Iterator[tuple[str, Cell]]:
+    yield "leader", _leader(state)
+    yield (
+        "budget",
+        f"{phrases.counted(state.calls, 'call')} in the last 60 s, of {state.settings.rate_per_minute} that may leave",
+    )
+    yield "report", f"read {phrases.when(state.totals.reported_at, state.now)}"
+    yield "vendor's night", _night(state.now)
+    yield "routine", _routine_of_today(state)
+    routine = state.routine
+    yield (
+        "next routine",
+        (f"{phrases.when(routine.following, state.now)}: {phrases.counted(routine.following_logins, 'login')},"
+        f" {phrases.span(routine.following_length)} at this rate"),
+    )
+
+
+def _leader(state: _State) -> Cell:
+    leader = state.leader
+    if leader is None or not leader.held:
+        return Text("nobody leads this ledger; start refreshd run", "bold yellow")
+    return f"{leader.holder} since {phrases.when(leader.acquired_at, state.now)}, term {leader.term}"
+
+
+def _night(now: datetime) -> str:
+    if timing.in_vendor_window(now):
+        ends = timing.latest_window_end(now) + timedelta(days=1)
+        return f"now, until {phrases.when(ends, now)}: no Authorize before that"
+    return f"begins {phrases.when(timing.next_window_start(now), now)}"
+
+
+def _routine_of_today(state: _State) -> str:
+    routine = state.routine
+    waiting = sum(routine.left.values())
+    if routine.over_at is None:
+        return f"nothing waits of the one that began {phrases.stamp(routine.began)}"
+    length = routine.over_at - state.now
+    return (
+        f"{phrases.counted(waiting, 'login')} still {'waits' if waiting == 1 else 'wait'} for the one of"
+        f" {phrases.stamp(routine.began)}: {phrases.span(length)} at this rate"
+    )
+
+
+def _show_fleet(screen: Screen, totals: LedgerTotals) -> None:
+    count = sum(totals.by_verdict.values())
+    screen.title(phrases.counted(count, "login"))
+    columns = [Column(head="verdict", whole=True), Column(head="logins", whole=True, right=True)]
+    if screen.width is not None:
+        columns.append(Column(head="", whole=True))
+    columns.append(Column(head="meaning"))
+    rows: list[list[Cell]] = []
+    for row in overview.fleet(totals):
+        style = VERDICT_STYLES[row.verdict] if row.count else "dim"
+        cells: list[Cell] = [Text(row.verdict, style), Text(phrases.number(row.count), style)]
+        if screen.width is not None:
+            cells.append(Text("━" * round(row.percent * _BAR / 100), style))
+        rows.append([*cells, row.words])
+    screen.table(columns, rows)
+    for each in overview.attention(totals):
+        screen.line(Text.assemble(f"{phrases.counted(each.count, 'login')} {each.words}: ", (each.command, "bold")))
+
+
+def _show_passes(screen: Screen, state: _State) -> None:
+    screen.title("Last passes")
+    if not state.passes:
+        screen.line("none yet", indent=2)
+        return
+    columns = [
+        Column(head="pass", whole=True, right=True),
+        Column(head="when", whole=True, right=True),
+        Column(head="judged", whole=True, right=True),
+        Column(head="intended", whole=True, right=True),
+        Column(head="held", whole=True, right=True),
+        Column(head="ended"),
+    ]
+    rows = (
+        (
+            str(each.pass_id),
+            phrases.age(each.started_at, state.now),
+            phrases.number(each.judged),
+            phrases.number(each.intended),
+            phrases.number(each.held),
+            _ended(each),
+        )
+        for each in state.passes
+    )
+    screen.table(columns, rows)
+
+
+def _ended(each: StoredPass) -> str:
+    if each.failure:
+        return clean(each.failure)
+    if each.finished_at is None:
+        return "runs, or was cut off"
+    return f"after {(each.finished_at - each.started_at).total_seconds():.1f} s"
+
+
+def _show_orphans(screen: Screen, state: _State) -> None:
+    count = state.totals.ineligible.get("absent", 0)
+    if not count:
+        return
+    screen.title(f"{phrases.counted(count, 'orphan')}: Flinks reports them, and no client was ever linked to them")
+    rows = (
+        (str(each.login_id), phrases.age(each.first_reported_at, state.now), clean(each.code or each.state or ""))
+        for each in state.orphans
+    )
+    screen.table([Column(head="login", whole=True), Column(head="first seen", whole=True), Column(head="code")], rows)
+    if count > len(state.orphans):
+        screen.line(f"… and {phrases.number(count - len(state.orphans))} more", indent=2, style="dim")
+
+
+def _as_json(state: _State) -> dict[str, object]:
+    settings, totals, routine = state.settings, state.totals, state.routine
+    return {
+        "now": state.now,
+        "version": refreshd.__version__,
+        "schema": settings.database_schema,
+        "mode": settings.mode,
+        "leader": _leader_as_json(state.leader),
+        "budget": {"calls_in_last_60s": state.calls, "rate_per_minute": settings.rate_per_minute},
+        "reported_at": totals.reported_at,
+        "in_vendor_window": timing.in_vendor_window(state.now),
+        "routine": {
+            "began_at": routine.began,
+            "waiting": {lane: routine.left.get(lane, 0) for lane in Lane},
+            "over_at": routine.over_at,
+            "next_at": routine.following,
+            "next_logins": routine.following_logins,
+            "next_seconds": routine.following_length,
+            "fits_in_a_day": forecast.fits_in_a_day(routine.following_length),
+        },
+        "logins": {row.verdict: row.count for row in overview.fleet(totals)},
+        "stale": dict(totals.stale),
+        "leaking_login_days": totals.leaking_login_days,
+        "plans": [plan_as_json(each) for each in state.plans],
+        "passes": [_pass_as_json(each) for each in state.passes],
+        "orphans": totals.ineligible.get("absent", 0),
+        "first_orphans": [_orphan_as_json(each) for each in state.orphans],
+    }
+
+
+def _leader_as_json(leader: Leader | None) -> dict[str, object] | None:
+    if leader is None:
+        return None
+    return {"holder": leader.holder, "term": leader.term, "acquired_at": leader.acquired_at, "held": leader.held}
+
+
+def _pass_as_json(each: StoredPass) -> dict[str, object]:
+    return {
+        "pass_id": each.pass_id,
+        "started_at": each.started_at,
+        "finished_at": each.finished_at,
+        "judged": each.judged,
+        "intended": each.intended,
+        "held": each.held,
+        "failure": each.failure,
+    }
+
+
+def _orphan_as_json(each: Orphan) -> dict[str, object]:
+    return {
+        "login_id": each.login_id,
+        "first_reported_at": each.first_reported_at,
+        "state": each.state,
+        "code": each.code,
+    }

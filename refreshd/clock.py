@@ -30,5 +30,10 @@ class ScaledClock:
         self._monotonic = monotonic
         self._started = monotonic()
 
+    @classmethod
+    def joined(cls, *, start: datetime, factor: float, since: float) -> "ScaledClock":
+        """The same clock as another process has, where `start` was at `since`, in seconds of Unix time."""
+        return cls(start=start + timedelta(seconds=(time.time() - since) * factor), factor=factor)
+
     def now(self) -> datetime:
         return self._start + timedelta(seconds=(self._monotonic() - self._started) * self._factor)

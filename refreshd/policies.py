@@ -1,14 +1,16 @@
-"""Settings as the values that the core and the edges decide by. No I/O, no defaults: those are the settings' own."""
+"""Settings as the values and the clock that the core and the edges decide by. No defaults: those are the settings' own."""
 
 from collections.abc import Mapping
 
 from pydantic import SecretStr
 
+from refreshd.clock import ScaledClock, SystemClock
 from refreshd.core.agenda import Agenda
 from refreshd.core.conversation import Terms
 from refreshd.core.guard import GuardPolicy
 from refreshd.core.judge import JudgePolicy
 from refreshd.core.model import Credential, Operation
+from refreshd.ports import Clock
 from refreshd.reconcile import PassPolicy
 from refreshd.settings import ManualRefresh, Mode, ScheduleAuth, Settings
 
@@ -18,6 +20,14 @@ _SCHEDULE_CREDENTIALS = {
     ScheduleAuth.AUTHORIZE_TOKEN: Credential.AUTHORIZE_TOKEN,
     ScheduleAuth.NONE: Credential.NONE,
 }
+
+
+def clock(settings: Settings) -> Clock:
+    """The dates that this installation lives by."""
+    scaled = settings.scaled_dates
+    if scaled is None:
+        return SystemClock()
+    return ScaledClock.joined(start=scaled.start, factor=scaled.factor, since=scaled.since)
 
 
 def terms(settings: Settings) -> Terms:

@@ -121,7 +121,7 @@ class PassLedger(Protocol):
         ...
 
     async def settle_strays(self, *, now: datetime, limit: int, term: Term) -> int:
-        """Set right logins whose `active` disagrees with the application's tables, which triggers should have done; once a day is enough."""
+        """Set right logins whose `active` disagrees with the application's tables; triggers do, so once a day is enough."""
         ...
 
 

@@ -3,7 +3,15 @@
 from refreshd.settings.load import load_settings
 from refreshd.settings.model import Settings
 from refreshd.settings.table import settings_table
-from refreshd.settings.values import Integration, ListenAddress, LogFormat, ManualRefresh, Mode, ScheduleAuth
+from refreshd.settings.values import (
+    Integration,
+    ListenAddress,
+    LogFormat,
+    ManualRefresh,
+    Mode,
+    ScaledDates,
+    ScheduleAuth,
+)
 
 __all__ = [
     "Integration",
@@ -11,6 +19,7 @@ __all__ = [
     "LogFormat",
     "ManualRefresh",
     "Mode",
+    "ScaledDates",
     "ScheduleAuth",
     "Settings",
     "load_settings",

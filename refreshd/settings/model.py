@@ -23,6 +23,7 @@ from refreshd.settings.values import (
     ManualRefresh,
     Mode,
     RoutineTime,
+    Scaled,
     ScheduleAuth,
     Schema,
     SourceUrl,
@@ -121,6 +122,10 @@ class Settings(BaseSettings):
     )
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(
         64 * 1024 * 1024, description="An answer larger than this is refused."
+    )
+
+    scaled_dates: Scaled | None = Field(
+        None, description="Dates that pass faster, for a simulated Flinks only; `refreshd demo` writes it by itself."
     )
 
     @classmethod

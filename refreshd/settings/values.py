@@ -5,7 +5,7 @@ No message repeats the text: it may be a secret. Whoever reports the fault adds 
 
 import re
 from dataclasses import dataclass
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Annotated
@@ -64,6 +64,18 @@ class ListenAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class ScaledDates:
+    """Dates that pass faster than life, for a simulated Flinks: `start` was at `since`, seconds of Unix time."""
+
+    start: datetime
+    factor: float
+    since: float
+
+    def __str__(self) -> str:
+        return f"{self.start.isoformat()}*{self.factor:g}@{self.since!r}"
+
+
 _UNITS = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timedelta(minutes=1)}
 _UNITS |= {"h": timedelta(hours=1), "d": timedelta(days=1)}
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h|d)")
@@ -71,6 +83,7 @@ _ROUTINE_TIME = re.compile(r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d)")
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[^\[\]:\s]+)):(?P<port>\d{1,5})")
 _FEWEST_SHOWN = 3
 _LARGEST_PORT = 65535
+_FASTEST = 100_000
 _LONGEST_IDENTIFIER = 63
 
 
@@ -129,6 +142,23 @@ def read_listen(value: object) -> ListenAddress:
         message = "is no address; write host and port, as 127.0.0.1:9877 or [::1]:9877"
         raise ValueError(message)
     return ListenAddress(matched["six"] or matched["four"], int(matched["port"]))
+
+
+def read_scaled_dates(value: object) -> ScaledDates:
+    """`2026-01-05T08:00:00+00:00*720@1767600000`: from that date on, 720 times as fast, beginning at that second of Unix time."""
+    if isinstance(value, ScaledDates):
+        return value
+    try:
+        start, _, rest = str(value).strip().partition("*")
+        factor, _, since = rest.partition("@")
+        dates = ScaledDates(datetime.fromisoformat(start), float(factor), float(since))
+    except ValueError as error:
+        message = "is no scaled date; write START*FACTOR@UNIX-SECONDS, and only for a simulated Flinks"
+        raise ValueError(message) from error
+    if dates.start.tzinfo is None or not 0 < dates.factor <= _FASTEST:
+        message = f"must start at a date with a zone and run at most {_FASTEST} times as fast as life"
+        raise ValueError(message)
+    return dates
 
 
 def check_base_url(value: str) -> str:
@@ -197,6 +227,7 @@ Duration = Annotated[timedelta, BeforeValidator(read_duration)]
 RoutineTime = Annotated[time, BeforeValidator(read_routine_time)]
 Zone = Annotated[ZoneInfo, BeforeValidator(read_zone)]
 Listen = Annotated[ListenAddress, NoDecode, BeforeValidator(read_listen)]
+Scaled = Annotated[ScaledDates, NoDecode, BeforeValidator(read_scaled_dates)]
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(check_database_url)]
 SourceUrl = Annotated[SecretStr, AfterValidator(check_source_url)]

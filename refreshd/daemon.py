@@ -1,0 +1,181 @@
+"""Lifetime: a daemon waits as a standby until the lease is its own, leads until the lease or the database is lost, and begins again.
+
+A lost database is a pause, never an exit: the page and the probes stay up all the while. Only a stop, settings that cannot work, and a
+schema that is not ours end it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+
+from refreshd import migrate, policies, postgres, web
+from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError, SettingsError
+from refreshd.embedded import reachable_database
+from refreshd.flinks import AiohttpTransport
+from refreshd.lag import watch_lag
+from refreshd.leading import Leading
+from refreshd.lease import Lease
+from refreshd.ledger import Ledger
+from refreshd.listener import Listener
+from refreshd.pacing import Budget
+from refreshd.ports import Clock
+from refreshd.settings import Settings
+from refreshd.watching import Watch
+
+_log = structlog.get_logger(__name__)
+
+_PAUSE_SECONDS = 2.0
+_SESSIONS_BESIDE_CALLS = 3
+"""Connections for the pass, the totals and the recorder, beside one for each call in flight."""
+
+
+class Daemon:
+    """One process of refreshd. `run` may be called once."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or policies.clock(settings)
+        self._watch = Watch(settings, self._clock)
+        self._notified = asyncio.Event()
+        self._leading: Leading | None = None
+        self._address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def address(self) -> str:
+        """Where the page is, once it is served."""
+        return await asyncio.shield(self._address)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve, stand by and lead until `stop` is set.
+
+        Raises SchemaMismatch for a ledger that `refreshd migrate` must see to first, and SettingsError for an address that cannot be had.
+        """
+        app = web.make_app(self._watch.metrics.registry, self._watch.health, self._watch.overview)
+        with plain_errors():
+            async with (
+                web.serve(app, str(self._settings.listen)) as address,
+                reachable_database(database_url(self._settings)) as url,
+                AiohttpTransport.opened(connections=self._settings.concurrency) as transport,
+            ):
+                self._address.set_result(address)
+                _log.info("serving", address=address)
+                await self._live(url, transport, stop)
+
+    async def _live(self, url: str, transport: AiohttpTransport, stop: asyncio.Event) -> None:
+        lease = Lease(url, schema=self._settings.database_schema)
+        self._watch.budget = Budget(self._settings.rate_per_minute, lease, on_wait=self._watch.metrics.waited)
+        listener = Listener(url, schema=self._settings.database_schema, signal=self._on_notification)
+        async with asyncio.TaskGroup() as group:
+            beside = [group.create_task(listener.run()), group.create_task(watch_lag(self._watch.metrics.on_lag))]
+            while not stop.is_set():
+                await self._one_turn(url, lease, transport, stop)
+            for each in beside:
+                each.cancel()
+
+    def _on_notification(self) -> None:
+        self._notified.set()
+        if self._leading is not None:
+            self._leading.engine.trigger()
+
+    async def _one_turn(self, url: str, lease: Lease, transport: AiohttpTransport, stop: asyncio.Event) -> None:
+        """Stand by, lead, and survive the end of it."""
+        try:
+            with plain_errors():
+                await check_schema(url, self._settings)
+                self._watch.database_answers()
+                self._watch.follow()
+                _log.info("standing_by", holder=lease.holder)
+                if await lease.wait_for_turn(stop, self._notified):
+                    await self._lead(url, lease, transport, stop)
+        except (LeaseLost, LedgerUnavailable) as error:
+            self._watch.leadership_failed(error)
+            _log.warning("leadership_over", error=error.message, hint=error.hint)
+            await _pause(stop)
+        finally:
+            self._watch.follow()
+
+    async def _lead(self, url: str, lease: Lease, transport: AiohttpTransport, stop: asyncio.Event) -> None:
+        settings = self._settings
+        sessions = settings.concurrency + _SESSIONS_BESIDE_CALLS
+        async with postgres.open_database(url, schema=settings.database_schema, size=sessions) as database:
+            self._watch.lead()
+            _log.info("leading", holder=lease.holder, term=lease.term)
+            async with self._leadership(Ledger(database), lease, transport) as leading:
+                await leading.engine.run(stop)
+
+    @asynccontextmanager
+    async def _leadership(self, ledger: Ledger, lease: Lease, transport: AiohttpTransport) -> AsyncIterator[Leading]:
+        if self._watch.budget is None:
+            message = "a leadership needs a budget"
+            raise AssertionError(message)
+        async with held(lease):
+            self._leading = Leading(
+                self._settings,
+                ledger=ledger,
+                lease=lease,
+                budget=self._watch.budget,
+                transport=transport,
+                clock=self._clock,
+                watcher=self._watch,
+            )
+            try:
+                yield self._leading
+            finally:
+                self._leading = None
+
+
+@asynccontextmanager
+async def held(lease: Lease) -> AsyncIterator[None]:
+    """Renew the lease while the block runs, and release it after; LeaseLost cancels the block."""
+    done = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(lease.hold(done))
+        try:
+            yield
+        finally:
+            done.set()
+
+
+async def check_schema(url: str, settings: Settings) -> None:
+    """Raise SchemaMismatch, naming the command that mends it, unless this refreshd can run on the ledger's schema."""
+    session = await postgres.connect(url, schema=settings.database_schema, name="refreshd")
+    try:
+        await migrate.require_current(session)
+    finally:
+        await session.close()
+
+
+def database_url(settings: Settings) -> str:
+    """The URL that was given, secret included. Raises SettingsError when none was."""
+    if settings.database_url is None:
+        raise SettingsError("REFRESHD_DATABASE_URL is missing", hint="write postgresql://user@host/database")
+    return settings.database_url.get_secret_value()
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Structured tasks raise groups; where all that happened is of the expected kind, raise the one that came first instead."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaves = list(_leaves(group))
+        if not all(isinstance(each, RefreshdError) for each in leaves):
+            raise
+        raise leaves[0] from group
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(_PAUSE_SECONDS):
+            await stop.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,48 @@
+"""`refreshd demo`: a day of a company in two minutes, with the real daemon, a real Postgres and the simulated Flinks."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from rich.console import Console
+
+from refreshd.daemon import Daemon, database_url
+from refreshd.demo.bill import sum_up
+from refreshd.demo.day import Day
+from refreshd.demo.stage import Stage, stage
+from refreshd.ledger import Ledger
+from refreshd.postgres import open_database
+
+__all__ = ["run_demo"]
+
+
+async def run_demo(*, keep: bool, console: Console) -> int:
+    """Play the day; with `keep`, leave everything running afterwards until interrupted. Returns the exit code."""
+    console.print("Setting the stage: a Postgres, a simulated Flinks, a company ...", highlight=False)
+    async with stage() as built, _daemon(built) as address:
+        async with open_database(
+            database_url(built.settings), schema="refreshd", size=2, name="refreshd demo"
+        ) as database:
+            ledger = Ledger(database)
+            day = Day(built, ledger, console)
+            day.introduce(address)
+            await day.play()
+            code = await sum_up(built, ledger, console)
+        if keep:
+            console.print("\n[bold]Still running[/] (DEMO_KEEP=1). Look around; Ctrl-C ends it.", highlight=False)
+            await asyncio.Event().wait()
+    return code
+
+
+@asynccontextmanager
+async def _daemon(built: Stage) -> AsyncIterator[str]:
+    """The real daemon, in this process, for as long as the block runs; yields the address of its page."""
+    stop = asyncio.Event()
+    daemon = Daemon(built.settings, clock=built.clock)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(daemon.run(stop))
+        try:
+            yield await daemon.address()
+        finally:
+            stop.set()
+            await running

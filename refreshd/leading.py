@@ -1,0 +1,123 @@
+"""Puts one leadership together: engine, passes, work queue, pool and vendor client around an open ledger and a held lease."""
+
+from typing import Protocol
+
+from refreshd import policies
+from refreshd.core.breaker import Breaker
+from refreshd.core.model import CallTrace, LedgerTotals
+from refreshd.dispatch import Dispatcher, Settled
+from refreshd.engine import Engine, Hooks, Rhythm
+from refreshd.flinks import FlinksConnection, Transport
+from refreshd.ledger import Ledger
+from refreshd.pacing import Budget, Permit
+from refreshd.pool import Pool
+from refreshd.ports import Clock, Leadership, PassRecord
+from refreshd.reconcile import Reconciler
+from refreshd.recorder import Recorder
+from refreshd.settings import Mode, Settings
+from refreshd.work import Task, WorkQueue
+
+TOTALS_SECONDS = 15.0
+
+
+class Watcher(Protocol):
+    """Hears what happens, in order to show or count it. Nothing here may block or raise."""
+
+    def on_call(self, trace: CallTrace) -> None: ...
+
+    def on_settled(self, settled: Settled) -> None: ...
+
+    def on_breaker(self, breaker: Breaker) -> None: ...
+
+    def on_pass_started(self) -> None: ...
+
+    def on_pass(self, record: PassRecord) -> None: ...
+
+    def on_totals(self, totals: LedgerTotals) -> None: ...
+
+    def beat(self, loop: str) -> None: ...
+
+
+class Leading:
+    """The parts of a leadership that outlive single calls; `engine` drives them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        ledger: Ledger,
+        lease: Leadership,
+        budget: Budget,
+        transport: Transport,
+        clock: Clock,
+        watcher: Watcher,
+        at_once: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._lease = lease
+        self._clock = clock
+        self._watcher = watcher
+        self.queue = WorkQueue(ledger, lease, clock, policies.agenda(settings, at_once=at_once))
+        self._breaker = self.queue.breaker
+        self._recorder = Recorder(lambda traces, effects: ledger.record(traces, effects, term=lease.term))
+        connection = self._connection(transport)
+        dispatcher = self._dispatcher(connection)
+        pool = Pool(width=settings.concurrency, permits=budget.permit, source=self.queue, handle=dispatcher.handle)
+        self.engine = self._engine(pool)
+
+    def _connection(self, transport: Transport) -> FlinksConnection:
+        settings = self._settings
+        return FlinksConnection(
+            transport,
+            base_url=str(settings.flinks_base_url),
+            customer_id=str(settings.flinks_customer_id),
+            credentials=policies.credentials(settings),
+            timeouts=policies.timeouts(settings),
+            max_body=settings.max_body_bytes,
+            clock=self._clock,
+            observers=(self._recorder, self._watcher.on_call),
+        )
+
+    def _dispatcher(self, connection: FlinksConnection) -> Dispatcher:
+        """In observe mode nobody is handed the write gate."""
+        credential = policies.terms(self._settings).schedule_credential
+        writer = connection.writer(credential) if self._settings.mode is Mode.ENFORCE else None
+        return Dispatcher(
+            queue=self.queue,
+            reader=connection.reader,
+            writer=writer,
+            ledger=self._ledger,
+            record=self._recorder.record,
+            leadership=self._lease,
+            clock=self._clock,
+            on_settled=self._on_settled,
+        )
+
+    def _on_settled(self, settled: Settled) -> None:
+        self._watcher.on_settled(settled)
+        if self.queue.breaker is not self._breaker:
+            self._breaker = self.queue.breaker
+            self._watcher.on_breaker(self._breaker)
+
+    def _engine(self, pool: Pool[Task, Permit]) -> Engine:
+        watcher, settings = self._watcher, self._settings
+        return Engine(
+            ledger=self._ledger,
+            reconciler=Reconciler(self._ledger, self._lease, self._clock, policies.pass_policy(settings)),
+            queue=self.queue,
+            pool=pool,
+            background=(self._recorder.run,),
+            clock=self._clock,
+            rhythm=Rhythm(
+                pass_interval=settings.pass_interval.total_seconds(),
+                totals_interval=TOTALS_SECONDS,
+                grace=settings.grace_seconds,
+            ),
+            hooks=Hooks(
+                on_pass_started=watcher.on_pass_started,
+                on_pass=watcher.on_pass,
+                on_totals=watcher.on_totals,
+                beat=watcher.beat,
+            ),
+        )

@@ -1,0 +1,133 @@
+"""`refreshd once`: lead, work until nothing is due, stop. For a cron job, a first look, and tests of the whole."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from refreshd import policies, postgres
+from refreshd.core import timing
+from refreshd.core.breaker import Breaker
+from refreshd.core.errors import DependencyDown
+from refreshd.core.model import CallTrace, Confirmed, LedgerTotals
+from refreshd.daemon import check_schema, database_url, held, plain_errors
+from refreshd.dispatch import Settled
+from refreshd.embedded import reachable_database
+from refreshd.flinks import AiohttpTransport
+from refreshd.leading import Leading
+from refreshd.lease import Lease
+from refreshd.ledger import Ledger
+from refreshd.pacing import Budget
+from refreshd.ports import Clock, PassRecord
+from refreshd.settings import Settings
+
+_SESSIONS_BESIDE_CALLS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnceResult:
+    """What came of it. `held` counts the logins under plans that wait for approval when the run ends."""
+
+    passes: int
+    calls: int
+    confirmed: int
+    failures: int
+    held: int
+    totals: LedgerTotals | None
+    breaker_open: bool
+    in_vendor_window: bool
+
+
+class Tally:
+    """A watcher that counts, and passes on what a progress bar wants to hear."""
+
+    def __init__(self, on_settled: Callable[[Settled], None], on_pass: Callable[[PassRecord], None]) -> None:
+        self.passes = 0
+        self.calls = 0
+        self.confirmed = 0
+        self.failures = 0
+        self.totals: LedgerTotals | None = None
+        self.breaker = Breaker()
+        self._on_settled = on_settled
+        self._on_pass = on_pass
+
+    def on_call(self, _: CallTrace) -> None:
+        self.calls += 1
+
+    def on_settled(self, settled: Settled) -> None:
+        self.confirmed += sum(isinstance(effect, Confirmed) for effect in settled.turn.effects)
+        self.failures += settled.turn.gave_up
+        self._on_settled(settled)
+
+    def on_breaker(self, breaker: Breaker) -> None:
+        self.breaker = breaker
+
+    def on_pass_started(self) -> None:
+        """Nobody asks."""
+
+    def on_pass(self, record: PassRecord) -> None:
+        self.passes += 1
+        self._on_pass(record)
+
+    def on_totals(self, totals: LedgerTotals) -> None:
+        self.totals = totals
+
+    def beat(self, loop: str) -> None:
+        """Nobody waits for a beat: whoever started us sees us end."""
+
+
+async def run_once(
+    settings: Settings,
+    *,
+    on_settled: Callable[[Settled], None] = lambda _: None,
+    on_pass: Callable[[PassRecord], None] = lambda _: None,
+    clock: Clock | None = None,
+) -> OnceResult:
+    """Passes, and the routine now, until nothing is due.
+
+    Raises DependencyDown when another refreshd leads: the leader alone calls Flinks, or the budget would be spent twice.
+    """
+    tally = Tally(on_settled, on_pass)
+    clock = clock or policies.clock(settings)
+    with plain_errors():
+        async with reachable_database(database_url(settings)) as url:
+            await check_schema(url, settings)
+            await _lead_once(settings, url, tally, clock)
+    return _result(tally, clock)
+
+
+async def _lead_once(settings: Settings, url: str, tally: Tally, clock: Clock) -> None:
+    lease = Lease(url, schema=settings.database_schema)
+    if not await lease.acquire():
+        raise DependencyDown(
+            "another refreshd leads this ledger, and only one at a time may call Flinks",
+            hint="`refreshd status` says who; stop it, or wait until its lease has run out",
+        )
+    sessions = settings.concurrency + _SESSIONS_BESIDE_CALLS
+    async with (
+        held(lease),
+        postgres.open_database(url, schema=settings.database_schema, size=sessions) as database,
+        AiohttpTransport.opened(connections=settings.concurrency) as transport,
+    ):
+        leading = Leading(
+            settings,
+            ledger=Ledger(database),
+            lease=lease,
+            budget=Budget(settings.rate_per_minute, lease),
+            transport=transport,
+            clock=clock,
+            watcher=tally,
+            at_once=True,
+        )
+        await leading.engine.run_until_idle()
+
+
+def _result(tally: Tally, clock: Clock) -> OnceResult:
+    return OnceResult(
+        passes=tally.passes,
+        calls=tally.calls,
+        confirmed=tally.confirmed,
+        failures=tally.failures,
+        held=tally.totals.held if tally.totals else 0,
+        totals=tally.totals,
+        breaker_open=tally.breaker.open,
+        in_vendor_window=timing.in_vendor_window(clock.now()),
+    )

@@ -1,0 +1,142 @@
+"""What the daemon shows of itself: metrics, health and the page's overview, fed by the same hooks."""
+
+import asyncio
+
+from refreshd import __version__, policies
+from refreshd.core.breaker import Breaker
+from refreshd.core.errors import LedgerUnavailable, RefreshdError
+from refreshd.core.model import CallTrace, LedgerTotals
+from refreshd.core.timing import next_routine_start
+from refreshd.dispatch import Settled
+from refreshd.health import Condition, Health, Role
+from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, operations_used
+from refreshd.overview import BudgetUse, Overview
+from refreshd.pacing import Budget
+from refreshd.ports import Clock, PassRecord
+from refreshd.settings import ManualRefresh, Mode, Settings
+
+_PASS_GRACE_SECONDS = 300.0
+"""How much longer than its interval a pass may take before the daemon counts as stuck: a first pass judges every login."""
+
+
+class Watch:
+    """Implements the hooks of a leadership (`leading.Watcher`) and answers the page and the probes."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.metrics = Metrics(version=__version__, policy=_metrics_policy(settings))
+        self.health = Health()
+        self.health.holds(Condition.CONFIGURATION)
+        self.health.holds(Condition.EVENT_LOOP)
+        self.budget: Budget | None = None
+        self._settings = settings
+        self._clock = clock
+        self._last_pass: PassRecord | None = None
+        self._totals: LedgerTotals | None = None
+
+    # What a leadership tells --------------------------------------------------------------------------------------------------------
+
+    def on_call(self, trace: CallTrace) -> None:
+        self.metrics.on_call(trace)
+
+    def on_settled(self, settled: Settled) -> None:
+        self.metrics.on_settled(settled)
+
+    def on_breaker(self, breaker: Breaker) -> None:
+        """A credential was refused or accepted again, or the settings became suspect."""
+        self.metrics.set_breaker(is_open=breaker.open)
+        if breaker.open:
+            stopped = ", ".join(sorted(breaker.stopped)) or "every login is unknown to Flinks: base URL and customer id"
+            self.health.fails(Condition.CREDENTIALS, f"Flinks refuses: {stopped}")
+        else:
+            self.health.holds(Condition.CREDENTIALS)
+        self._show_conditions()
+
+    def on_pass_started(self) -> None:
+        self.metrics.on_pass_started()
+
+    def on_pass(self, record: PassRecord) -> None:
+        self._last_pass = record
+        self.metrics.on_pass(record)
+
+    def on_totals(self, totals: LedgerTotals) -> None:
+        self._totals = totals
+        self.metrics.publish(totals)
+
+    def beat(self, loop: str) -> None:
+        self.health.beat(loop, at=_loop_seconds())
+
+    # What the daemon tells ----------------------------------------------------------------------------------------------------------
+
+    def database_answers(self) -> None:
+        """The database is there, and the schema is what this refreshd needs."""
+        self.metrics.set_database_up(is_up=True)
+        self.health.holds(Condition.DATABASE)
+        self.health.holds(Condition.SCHEMA)
+        self._show_conditions()
+
+    def leadership_failed(self, error: RefreshdError) -> None:
+        """A leadership, or the wait for one, ended with this error."""
+        if self.health.readiness().role is Role.LEADER:
+            self.metrics.on_pass_failed(PassFailure.of(error), at=self._clock.now())
+        if isinstance(error, LedgerUnavailable):
+            self.metrics.set_database_up(is_up=False)
+            self.health.fails(Condition.DATABASE, error.message)
+        self._show_conditions()
+
+    def lead(self) -> None:
+        """The lease is ours."""
+        self.health.become(Role.LEADER)
+        self.health.holds(Condition.CREDENTIALS)
+        interval = self._settings.pass_interval.total_seconds()
+        self.health.expect("passes", within_seconds=interval + _PASS_GRACE_SECONDS, at=_loop_seconds())
+        self.metrics.lead()
+        self._show_conditions()
+
+    def follow(self) -> None:
+        """The lease is somebody else's, or nobody's: nothing that only a leader knows is shown any more."""
+        self.health.become(Role.STANDBY)
+        self.health.holds(Condition.CREDENTIALS)
+        self.health.forget("passes")
+        self._totals = None
+        self.metrics.follow()
+        self._show_conditions()
+
+    def _show_conditions(self) -> None:
+        self.metrics.set_conditions(self.health.readiness().conditions)
+
+    # What the page asks -------------------------------------------------------------------------------------------------------------
+
+    def overview(self) -> Overview:
+        """The present state, for the page."""
+        now, settings = self._clock.now(), self._settings
+        return Overview(
+            now=now,
+            version=__version__,
+            mode=settings.mode.value,
+            last_pass=self._last_pass,
+            totals=self._totals,
+            budget=self._budget_use(),
+            next_routine_at=next_routine_start(now, settings.routine_at, settings.routine_timezone),
+        )
+
+    def _budget_use(self) -> BudgetUse | None:
+        if self.budget is None:
+            return None
+        used = self.budget.used_in_last_minute(_loop_seconds())
+        return BudgetUse(used=used, rate_per_minute=self._settings.rate_per_minute)
+
+
+def _metrics_policy(settings: Settings) -> MetricsPolicy:
+    manual = settings.manual_refresh is ManualRefresh.STALE
+    return MetricsPolicy(
+        stale_after_seconds=settings.stale_after.total_seconds(),
+        pass_interval_seconds=settings.pass_interval.total_seconds(),
+        guard=policies.guard_policy(settings),
+        rate_per_minute=settings.rate_per_minute,
+        observe=settings.mode is Mode.OBSERVE,
+        operations=operations_used(policies.terms(settings), manual_refresh=manual),
+    )
+
+
+def _loop_seconds() -> float:
+    return asyncio.get_running_loop().time()

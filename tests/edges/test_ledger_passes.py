@@ -1,0 +1,430 @@
+"""The ledger as a pass sees it, on a real Postgres."""
+
+import asyncio
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from refreshd.core.errors import LeaseLost, LedgerUnavailable, PlanUnknown, SchemaMismatch
+from refreshd.core.model import (
+    Change,
+    ChangeFailed,
+    ChangeReason,
+    Confirmed,
+    HeldPlan,
+    PassId,
+    PlanId,
+    PlannedChange,
+    PlanState,
+    Refused,
+    Term,
+    VerdictName,
+)
+from refreshd.ledger import Ledger
+from refreshd.ports import PassRecord
+from refreshd.postgres import Connection, open_database
+from tests.support.ledger import (
+    DAY,
+    HOUR,
+    NOW,
+    guarded,
+    intend_all,
+    judge_all,
+    link,
+    login_id,
+    set_active,
+    take_lease,
+    verdict,
+)
+
+A, B, C = login_id(1), login_id(2), login_id(3)
+
+
+def _held(change: Change = Change.DISABLE, *, plan_id: str = "0123456789abcdef", logins: int = 1) -> HeldPlan:
+    return HeldPlan(
+        plan_id=PlanId(plan_id),
+        change=change,
+        state=PlanState.HELD,
+        held_at=NOW,
+        reason="first_plan",
+        sentence="look at it first",
+        logins=logins,
+        remaining=logins,
+        allowance=5,
+        approved_at=None,
+        approved_until=None,
+        approval_reason=None,
+    )
+
+
+async def _candidates(ledger: Ledger, change: Change = Change.DISABLE) -> list[PlannedChange]:
+    return list(await ledger.candidates(change, now=NOW, after=None, limit=100))
+
+
+async def _events(connection: Connection) -> list[tuple[str, str]]:
+    rows = await connection.fetch("SELECT change, event FROM schedule_change ORDER BY event_id")
+    return [(row["change"], row["event"]) for row in rows]
+
+
+# Evidence and verdicts --------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_never_judged_is_due(ledger: Ledger, connection: Connection) -> None:
+    await link(connection, "ann", A)
+
+    (found,) = await ledger.evidence_due(now=NOW, limit=10)
+
+    assert (found.login_id, found.active, found.version, found.answer, found.listing) == (A, True, 0, None, None)
+
+
+async def test_a_verdict_is_due_again_only_when_it_runs_out(ledger: Ledger, connection: Connection, term: Term) -> None:
+    await link(connection, "ann", A, B)
+    first, second = await ledger.evidence_due(now=NOW, limit=10)
+    verdicts = [verdict(first, VerdictName.FRESH, until=NOW + DAY), verdict(second, VerdictName.FRESH)]
+
+    await ledger.store_verdicts(verdicts, now=NOW, term=term)
+
+    assert not await ledger.evidence_due(now=NOW, limit=10)
+    (due,) = await ledger.evidence_due(now=NOW + DAY, limit=10)
+    assert due.login_id == first.login_id
+
+
+async def test_a_verdict_dates_from_when_its_name_changed(ledger: Ledger, connection: Connection, term: Term) -> None:
+    await link(connection, "ann", A)
+    for hours, name in enumerate([VerdictName.FRESH, VerdictName.FRESH, VerdictName.STALE]):
+        stored = await ledger.login(A)
+        assert stored is not None
+        await ledger.store_verdicts([verdict(stored.evidence, name)], now=NOW + hours * HOUR, term=term)
+        found = await ledger.login(A)
+        assert found is not None
+        assert found.verdict_since == NOW + (2 * HOUR if name is VerdictName.STALE else 0 * HOUR)
+
+
+async def test_a_verdict_on_evidence_that_has_changed_is_not_stored(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A)
+    (before,) = await ledger.evidence_due(now=NOW, limit=10)
+    await set_active(connection, "ann", active=False)
+
+    await ledger.store_verdicts([verdict(before, VerdictName.FRESH)], now=NOW, term=term)
+
+    (due,) = await ledger.evidence_due(now=NOW, limit=10)
+    assert (due.active, due.version) == (False, 1)
+
+
+# Plans ------------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_candidates_are_those_whose_verdict_stands(ledger: Ledger, connection: Connection, term: Term) -> None:
+    await link(connection, "ann", A, active=False)
+    assert not await _candidates(ledger)
+
+    await judge_all(ledger, term)
+
+    assert await _candidates(ledger) == [PlannedChange(login_id=A, change=Change.DISABLE, reason="test")]
+
+
+async def test_candidates_come_in_pages_by_login_id(ledger: Ledger, connection: Connection, term: Term) -> None:
+    await link(connection, "ann", C, A, B, active=False)
+    await judge_all(ledger, term)
+
+    first = await ledger.candidates(Change.DISABLE, now=NOW, after=None, limit=2)
+    rest = await ledger.candidates(Change.DISABLE, now=NOW, after=first[-1].login_id, limit=2)
+
+    assert [each.login_id for each in (*first, *rest)] == [A, B, C]
+
+
+async def test_a_refused_login_is_a_candidate_once_its_week_is_over(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, active=False)
+    refused = Refused(login_id=A, refused_at=NOW, code="LOGIN_ID_NOT_FOUND", not_before=NOW + 7 * DAY)
+    await ledger.record([], [refused], term=term)
+    await judge_all(ledger, term, inactive=VerdictName.QUARANTINED)
+
+    assert not await _candidates(ledger)
+    week_later = await ledger.candidates(Change.DISABLE, now=NOW + 7 * DAY, after=None, limit=10)
+    totals = await ledger.plan_totals(now=NOW + 7 * DAY)
+
+    assert [each.login_id for each in week_later] == [A]
+    assert totals.disables_waiting == 1
+
+
+async def test_totals_are_what_the_guard_weighs(ledger: Ledger, connection: Connection, term: Term) -> None:
+    await link(connection, "ann", A, active=False)
+    await link(connection, "bob", B, C)
+    await judge_all(ledger, term)
+    before = await ledger.plan_totals(now=NOW)
+    await intend_all(ledger, term)
+    after = await ledger.plan_totals(now=NOW)
+    day_later = await ledger.plan_totals(now=NOW + DAY)
+
+    assert (before.logins, before.active, before.not_confirmed_off, before.accepted_active) == (3, 2, 3, None)
+    assert (before.disables_waiting, before.disables_in_window) == (1, 0)
+    assert (after.disables_waiting, after.disables_in_window) == (0, 1)
+    assert day_later.disables_in_window == 0
+
+
+async def test_what_goes_outside_the_caps_does_not_count_in_them(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, active=False)
+    await judge_all(ledger, term)
+    plan = guarded(await _candidates(ledger), outside_caps=True)
+
+    assert await ledger.intend(plan, now=NOW, pass_id=PassId(1), term=term) == 1
+    assert (await ledger.plan_totals(now=NOW)).disables_in_window == 0
+
+
+async def test_an_intent_is_stored_once_and_only_where_it_still_fits(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, active=False)
+    await link(connection, "bob", B, active=False)
+    await judge_all(ledger, term)
+    plan = guarded(await _candidates(ledger))
+    await set_active(connection, "bob", active=True)
+
+    assert await ledger.intend(plan, now=NOW, pass_id=PassId(1), term=term) == 1
+    assert await ledger.intend(plan, now=NOW, pass_id=PassId(1), term=term) == 0
+    assert await _events(connection) == [("disable", "intended")]
+
+
+async def test_a_held_plan_covers_all_that_wait_until_it_is_approved(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, B, active=False)
+    await judge_all(ledger, term)
+    await ledger.hold(_held(logins=2), now=NOW, pass_id=PassId(1), term=term)
+    await judge_all(ledger, term, inactive=VerdictName.HELD)
+    assert not await _candidates(ledger)
+    assert not await ledger.approved_candidates(Change.DISABLE, now=NOW, limit=10)
+    (held,) = await ledger.plans()
+    assert (held.state, held.remaining) == (PlanState.HELD, 2)
+
+    members = await ledger.approve_plan(await ledger.find_plan("0123"), reason="looked at it", now=NOW, until=NOW + DAY)
+    due = await ledger.evidence_due(now=NOW, limit=10)
+    assert [each.hold and each.hold.approved_until for each in due] == [NOW + DAY] * 2
+    await judge_all(ledger, term, reason=ChangeReason.APPROVED)
+    approved = await ledger.approved_candidates(Change.DISABLE, now=NOW, limit=10)
+
+    assert members == 2
+    assert [each.approved_by for each in approved] == [held.plan_id] * 2
+    assert not await _candidates(ledger)
+    assert (await ledger.plan_totals(now=NOW)).accepted_active == 0
+    assert await ledger.intend(guarded(approved, outside_caps=True), now=NOW, pass_id=PassId(1), term=term) == 2
+    assert [event for _, event in await _events(connection)] == ["held"] * 2 + ["approved"] * 2 + ["intended"] * 2
+
+
+async def test_an_approval_that_ran_out_is_a_hold_again(ledger: Ledger, connection: Connection, term: Term) -> None:
+    await link(connection, "ann", A, active=False)
+    await judge_all(ledger, term)
+    await ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term)
+    await ledger.approve_plan(_held().plan_id, reason="", now=NOW, until=NOW + DAY)
+    await judge_all(ledger, term)
+
+    await ledger.close_empty_plans(now=NOW + DAY, term=term)
+
+    assert not await ledger.approved_candidates(Change.DISABLE, now=NOW + DAY, limit=10)
+    assert [each.state for each in await ledger.plans()] == [PlanState.HELD]
+
+
+async def test_a_plan_closes_when_its_last_member_comes_back(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, active=False)
+    await judge_all(ledger, term)
+    await ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term)
+    await set_active(connection, "ann", active=True)
+
+    await ledger.close_empty_plans(now=NOW, term=term)
+
+    assert not await ledger.plans()
+    assert [each.state for each in await ledger.plans(closed_too=True)] == [PlanState.CLOSED]
+    with pytest.raises(PlanUnknown, match="closed"):
+        await ledger.find_plan("0123")
+
+
+async def test_the_same_members_held_again_need_a_new_approval(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, active=False)
+    for _ in range(2):
+        await judge_all(ledger, term)
+        await ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term)
+        assert [(each.state, each.approved_until) for each in await ledger.plans()] == [(PlanState.HELD, None)]
+        await ledger.approve_plan(_held().plan_id, reason="", now=NOW, until=NOW + DAY)
+        await connection.execute("UPDATE login SET plan_id = NULL, verdict_until = '-infinity'")
+
+
+async def test_a_plan_is_found_by_a_beginning_that_only_it_has(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, active=False)
+    await judge_all(ledger, term)
+    for plan_id in ("abc1", "abc", "abd"):
+        await ledger.hold(_held(plan_id=plan_id), now=NOW, pass_id=PassId(1), term=term)
+    await connection.execute("UPDATE plan SET state = 'held'")
+
+    assert await ledger.find_plan("abd") == "abd"
+    assert await ledger.find_plan("abc") == "abc"
+    for wrong in ("ab", "x", "", "%"):
+        with pytest.raises(PlanUnknown):
+            await ledger.find_plan(wrong)
+
+
+async def test_totals_are_accepted_again_but_first_by_a_person(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A)
+    await ledger.accept_totals(now=NOW, if_before=NOW + DAY, term=term)
+    assert (await ledger.plan_totals(now=NOW)).accepted_active is None
+    await connection.execute("UPDATE landmark SET accepted_at = $1, accepted_active = 9, accepted_logins = 9", NOW)
+
+    await ledger.accept_totals(now=NOW, if_before=NOW, term=term)
+    assert (await ledger.plan_totals(now=NOW)).accepted_active == 9
+    await ledger.accept_totals(now=NOW, if_before=NOW + HOUR, term=term)
+    assert (await ledger.plan_totals(now=NOW)).accepted_active == 1
+
+
+async def test_old_disables_are_sent_again(ledger: Ledger, connection: Connection, term: Term) -> None:
+    await link(connection, "ann", A, B, active=False)
+    for login, days in ((A, 31), (B, 1)):
+        confirmed = Confirmed(login_id=login, change=Change.DISABLE, confirmed_at=NOW - days * DAY)
+        await ledger.record([], [confirmed], term=term)
+    await judge_all(ledger, term, inactive=VerdictName.DISABLED)
+
+    old = await ledger.reassertions(now=NOW, confirmed_before=NOW - 30 * DAY, limit=10)
+    assert old == [PlannedChange(login_id=A, change=Change.DISABLE, reason=ChangeReason.REASSERT)]
+    assert await ledger.intend(guarded(old, outside_caps=True), now=NOW, pass_id=PassId(1), term=term) == 1
+    assert not await ledger.reassertions(now=NOW, confirmed_before=NOW - 30 * DAY, limit=10)
+    (again,) = await ledger.due_changes(now=NOW, reassert=True, busy=[], limit=10)
+    assert again.evidence.login_id == A
+    assert not await ledger.due_changes(now=NOW, reassert=False, busy=[], limit=10)
+
+
+async def test_a_login_that_refreshd_disabled_may_be_enabled(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A)
+    await judge_all(ledger, term, active=VerdictName.DRIFTED, reason=ChangeReason.DISABLED_BY_REFRESHD)
+
+    assert await intend_all(ledger, term, change=Change.ENABLE) == 1
+    assert (await ledger.plan_totals(now=NOW)).enables_in_window == 1
+
+
+# The whole ------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_pass_is_accounted_for(ledger: Ledger, term: Term) -> None:
+    number = await ledger.start_pass(now=NOW, term=term)
+    record = PassRecord(
+        pass_id=number, started_at=NOW, finished_at=NOW + HOUR, judged=3, intended=2, held=1, failure="x\x00y"
+    )
+
+    await ledger.finish_pass(record, term=term)
+
+    (stored,) = await ledger.passes(limit=5)
+    assert (stored.pass_id, stored.finished_at, stored.judged, stored.failure) == (number, NOW + HOUR, 3, "xy")
+
+
+async def test_a_stray_login_is_set_right(ledger: Ledger, connection: Connection, term: Term) -> None:
+    await link(connection, "ann", A)
+    await connection.execute(
+        "ALTER TABLE client DISABLE TRIGGER USER; UPDATE client SET active = false; ALTER TABLE client ENABLE TRIGGER USER"
+    )
+
+    assert await ledger.settle_strays(now=NOW, limit=10, term=term) == 1
+    assert await ledger.settle_strays(now=NOW, limit=10, term=term) == 0
+    (found,) = await ledger.evidence_due(now=NOW, limit=10)
+    assert (found.active, found.inactive_since) == (False, NOW)
+
+
+async def test_a_write_under_an_old_term_is_refused_and_leaves_nothing(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, active=False)
+    await judge_all(ledger, term)
+    plan = guarded(await _candidates(ledger))
+    await take_lease(connection)
+    failed = ChangeFailed(
+        login_id=A, change=Change.DISABLE, failed_at=NOW, error="", code=None, attempts=1, not_before=NOW
+    )
+    writes = [
+        ledger.start_pass(now=NOW, term=term),
+        ledger.store_verdicts([], now=NOW, term=term),
+        ledger.intend(plan, now=NOW, pass_id=PassId(1), term=term),
+        ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term),
+        ledger.close_empty_plans(now=NOW, term=term),
+        ledger.accept_totals(now=NOW, if_before=NOW, term=term),
+        ledger.record([], [failed], term=term),
+        ledger.mark_sent(A, Change.DISABLE, now=NOW, pass_id=None, term=term),
+        ledger.withdraw(A, reason="", now=NOW, term=term),
+        ledger.mark_manual(A, now=NOW, term=term),
+        ledger.release_refused(since=NOW, until=NOW, term=term),
+        ledger.keep_trace(now=NOW, keep=DAY, term=term),
+        ledger.settle_strays(now=NOW, limit=1, term=term),
+    ]
+    for write in writes:
+        with pytest.raises(LeaseLost):
+            await write
+
+    assert not await _events(connection)
+    assert not await ledger.passes(limit=1)
+
+
+async def test_a_takeover_waits_for_a_write_and_a_renewal_does_not(
+    ledger: Ledger, connection: Connection, term: Term, database_url: str
+) -> None:
+    writer = await asyncpg.connect(database_url, server_settings={"search_path": "refreshd"})
+    async with writer.transaction():
+        await writer.execute("SELECT FROM lease WHERE term = $1 FOR KEY SHARE", term)
+        await connection.execute("UPDATE lease SET expires_at = clock_timestamp() WHERE term = $1", term)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await take_lease(connection)
+    await writer.close()
+    assert await take_lease(connection) > term
+
+
+async def test_a_database_that_goes_away_is_said_in_our_words(database_url: str) -> None:
+    async with open_database(database_url, schema="refreshd", size=1) as database:
+        with pytest.raises(LedgerUnavailable):
+            await database.value(("SELECT pg_terminate_backend(pg_backend_pid())",))
+        assert (await Ledger(database).plan_totals(now=NOW)).logins == 0  # and it comes back by itself
+
+
+@pytest.mark.parametrize("where", ["nobody listens", "no such database", "no such role", "read-only"])
+async def test_a_database_that_does_not_serve_is_said_in_our_words(database_url: str, where: str) -> None:
+    url = {
+        "nobody listens": "postgresql://nobody@127.0.0.1:1/none",
+        "no such database": database_url.replace("/test_", "/absent_"),
+        "no such role": database_url.replace("postgres@", "stranger@"),
+        "read-only": f"{database_url}&default_transaction_read_only=on",
+    }[where]
+    with pytest.raises(LedgerUnavailable) as error:
+        async with open_database(url, schema="refreshd", size=1) as database:
+            await Ledger(database).accept_totals(now=NOW, if_before=NOW, term=Term(0))
+    assert error.value.hint
+
+
+async def test_a_schema_that_is_not_migrated_names_the_command(empty_database_url: str) -> None:
+    async with open_database(empty_database_url, schema="refreshd", size=1) as database:
+        with pytest.raises(SchemaMismatch) as error:
+            await Ledger(database).evidence_due(now=NOW, limit=1)
+    assert "refreshd migrate" in error.value.hint
+
+
+async def test_the_trace_has_days_that_come_and_go(ledger: Ledger, connection: Connection, term: Term) -> None:
+    for days in range(6):
+        await connection.execute(
+            "INSERT INTO call (called_at, operation, method, url, latency_seconds, attempt, term)"
+            " VALUES ($1, 'authorize', 'POST', '/', 0, 1, 1)", NOW + days * DAY,
+        )  # fmt: skip
+        await ledger.keep_trace(now=NOW + days * DAY, keep=3 * DAY, term=term)
+
+    days_kept = await connection.fetch("SELECT tableoid::regclass::text AS day FROM call ORDER BY called_at")
+    assert [row["day"] for row in days_kept] == [f"call_2026030{day}" for day in (4, 5, 6, 7)]
+    assert await ledger.calls_since(NOW + 4 * DAY - timedelta(seconds=1)) == 2

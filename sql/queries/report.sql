@@ -6,8 +6,8 @@ SELECT landmark.reported_at
 FROM landmark;
 
 -- name: list(login_ids, attempted_ats, states, codes, read_at)!
--- Logins that are listed now, where that is news: another entry, the flag not known to be on, or an answer since the last report. What
--- Flinks has said about a login after this report was read stands.
+-- Logins that are listed now, where that is news: another entry, the flag not known to be on, or an answer since the last report. One
+-- of which Flinks has said that it is off after this report was read stays off.
 WITH card AS (
     SELECT DISTINCT ON (each.login_id) each.login_id, each.attempted_at, each.state, each.code
     FROM unnest(:login_ids::uuid[], :attempted_ats::timestamptz[], :states::text[], :codes::text[])
@@ -23,7 +23,7 @@ WITH card AS (
     FROM login
     JOIN card ON card.login_id = login.login_id
     CROSS JOIN landmark
-    WHERE COALESCE(login.flag_seen_at < :read_at, true)
+    WHERE NOT COALESCE(login.flag = 'off' AND login.flag_seen_at > :read_at, false)
         AND (
             login.flag <> 'on'
             OR login.listed_since IS NULL
@@ -37,7 +37,7 @@ WITH card AS (
 )
 UPDATE login
 SET flag = 'on',
-    flag_seen_at = :read_at,
+    flag_seen_at = GREATEST(login.flag_seen_at, :read_at),
     listed_since = CASE WHEN locked.as_before THEN login.listed_since ELSE :read_at END,
     listed_attempt_at = locked.attempted_at,
     listed_state = locked.state,

@@ -10,9 +10,9 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The entry point. The real work is imported here, so that Ctrl-C during the imports is as clean as at any other moment."""
     try:
-        from refreshd.cli.app import run  # noqa: PLC0415 - see above
+        from refreshd.cli.app import run_command  # noqa: PLC0415 - see above
 
-        code = run(sys.argv[1:] if argv is None else argv)
+        code = run_command(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:

@@ -14,6 +14,7 @@ from refreshd.cli.plan import plan
 from refreshd.cli.plans import approve, plans
 from refreshd.cli.schema import migrate
 from refreshd.cli.screen import Screen
+from refreshd.cli.service import demo, once, run
 from refreshd.cli.simulate import simulate
 from refreshd.cli.start import told
 from refreshd.cli.status import status
@@ -39,12 +40,15 @@ _EXIT_CODES = """\
   1 done, with failures              4 a dependency is down
   2 wrong usage or settings"""
 
+_WORK = "Work"
 _LOOK = "Look"
 _DECIDE = "Decide"
 _SET_UP = "Set up"
 _TRY = "Try it"
 
 _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
+    (_WORK, "run", run),
+    (_WORK, "once", once),
     (_LOOK, "status", status),
     (_LOOK, "logins", logins),
     (_LOOK, "explain", explain),
@@ -53,6 +57,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     (_DECIDE, "approve", approve),
     (_SET_UP, "migrate", migrate),
     (_SET_UP, "import", import_clients),
+    (_TRY, "demo", demo),
     (_TRY, "simulator", simulate),
 )
 
@@ -94,7 +99,7 @@ def build() -> typer.Typer:
     return app
 
 
-def run(argv: Sequence[str]) -> int:
+def run_command(argv: Sequence[str]) -> int:
     """Run one command and give its exit code."""
     try:
         code = build()(args=list(argv), prog_name="refreshd", standalone_mode=False)

@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from refreshd import migrate as migrations
+from refreshd import policies
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.phrases import counted, stamp
 from refreshd.cli.screen import Column, Screen
 from refreshd.cli.session import connection, ledger_settings
 from refreshd.cli.start import run_async
-from refreshd.clock import SystemClock
 from refreshd.core.errors import SchemaMismatch
 from refreshd.migrate import MigrationStatus
 from refreshd.settings import Settings
@@ -40,7 +40,7 @@ async def _status(settings: Settings) -> MigrationStatus:
 
 async def _apply(settings: Settings) -> tuple[Migration, ...]:
     async with connection(settings) as session:
-        return await migrations.apply(session, schema=settings.database_schema, now=SystemClock().now())
+        return await migrations.apply(session, schema=settings.database_schema, now=policies.clock(settings).now())
 
 
 def _show_applied(screen: Screen, applied: tuple[Migration, ...], schema: str, *, as_json: bool) -> None:

@@ -46,6 +46,11 @@ class Screen:
         self._err = Console(highlight=False, markup=False, emoji=False, stderr=True)
 
     @property
+    def console(self) -> Console:
+        """Standard output itself, for the demo, which tells a story of its own."""
+        return self._out
+
+    @property
     def is_terminal(self) -> bool:
         return self._out.is_terminal
 

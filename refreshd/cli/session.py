@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from refreshd import migrate, policies, postgres
-from refreshd.clock import SystemClock
-from refreshd.core.errors import SettingsError
+from refreshd import policies, postgres
+from refreshd.daemon import check_schema, database_url
 from refreshd.embedded import reachable_database
 from refreshd.ledger import Ledger
 from refreshd.preview import PreviewPolicy
@@ -25,12 +24,6 @@ def ledger_settings(config: Path | None) -> Settings:
 
 def full_settings(config: Path | None) -> Settings:
     return load_settings(require_flinks=True, config=config)
-
-
-def database_url(settings: Settings) -> str:
-    if settings.database_url is None:
-        raise SettingsError("REFRESHD_DATABASE_URL is missing", hint="write postgresql://user@host/database")
-    return settings.database_url.get_secret_value()
 
 
 @asynccontextmanager
@@ -58,15 +51,10 @@ class Opened:
 async def opened(settings: Settings) -> AsyncIterator[Opened]:
     """The ledger, once it is known to be migrated."""
     async with reachable_database(database_url(settings)) as url:
-        session = await postgres.connect(url, schema=settings.database_schema, name=_APPLICATION)
-        try:
-            await migrate.require_current(session)
-        finally:
-            await session.close()
-        async with postgres.open_database(
-            url, schema=settings.database_schema, size=_SESSIONS, name=_APPLICATION
-        ) as database:
-            yield Opened(settings=settings, ledger=Ledger(database), now=SystemClock().now(), url=url)
+        await check_schema(url, settings)
+        schema = settings.database_schema
+        async with postgres.open_database(url, schema=schema, size=_SESSIONS, name=_APPLICATION) as database:
+            yield Opened(settings=settings, ledger=Ledger(database), now=policies.clock(settings).now(), url=url)
 
 
 def preview_policy(settings: Settings) -> PreviewPolicy:

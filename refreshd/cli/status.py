@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from rich.text import Text
 
@@ -22,7 +23,8 @@ from refreshd.settings import Settings
 
 _PASSES = 5
 _ORPHANS = 10
-_BAR = 24
+_BAR, _NARROW_BAR = 24, 8
+_ROOM_FOR_BARS = 100
 _MINUTE = timedelta(seconds=60)
 
 
@@ -128,8 +130,10 @@ def _daemon(state: _State) -> Iterator[tuple[str, Cell]]:
     routine = state.routine
     yield (
         "next routine",
-        (f"{phrases.when(routine.following, state.now)}: {phrases.counted(routine.following_logins, 'login')},"
-        f" {phrases.span(routine.following_length)} at this rate"),
+        (
+            f"{phrases.when(routine.following, state.now)}: {phrases.counted(routine.following_logins, 'login')},"
+            f" {phrases.span(routine.following_length)} at this rate"
+        ),
     )
 
 
@@ -160,22 +164,31 @@ def _routine_of_today(state: _State) -> str:
 
 
 def _show_fleet(screen: Screen, totals: LedgerTotals) -> None:
-    count = sum(totals.by_verdict.values())
-    screen.title(phrases.counted(count, "login"))
-    columns = [Column(head="verdict", whole=True), Column(head="logins", whole=True, right=True)]
-    if screen.width is not None:
-        columns.append(Column(head="", whole=True))
-    columns.append(Column(head="meaning"))
-    rows: list[list[Cell]] = []
-    for row in overview.fleet(totals):
-        style = VERDICT_STYLES[row.verdict] if row.count else "dim"
-        cells: list[Cell] = [Text(row.verdict, style), Text(phrases.number(row.count), style)]
-        if screen.width is not None:
-            cells.append(Text("━" * round(row.percent * _BAR / 100), style))
-        rows.append([*cells, row.words])
-    screen.table(columns, rows)
-    for each in overview.attention(totals):
-        screen.line(Text.assemble(f"{phrases.counted(each.count, 'login')} {each.words}: ", (each.command, "bold")))
+    screen.title(phrases.counted(sum(totals.by_verdict.values()), "login"))
+    columns = [
+        Column(head="verdict", whole=True),
+        Column(head="logins", whole=True, right=True),
+        *([Column(head="", whole=True)] if screen.width else []),
+        Column(head="meaning"),
+    ]
+    screen.table(columns, (_fleet_row(row, screen.width) for row in overview.fleet(totals)))
+    wanted = overview.attention(totals)
+    if wanted:
+        screen.title("Look at")
+        screen.table(
+            [Column(head="command", whole=True), Column(head="logins", whole=True, right=True)],
+            ((Text(each.command, "bold"), phrases.number(each.count)) for each in wanted),
+        )
+
+
+def _fleet_row(row: overview.FleetRow, width: int | None) -> list[Cell]:
+    """A bar only where there is a terminal to draw it on."""
+    style = VERDICT_STYLES[row.verdict] if row.count else "dim"
+    cells: list[Cell] = [Text(row.verdict, style), Text(phrases.number(row.count), style)]
+    if width is not None:
+        longest = _BAR if width >= _ROOM_FOR_BARS else _NARROW_BAR
+        cells.append(Text("━" * ceil(row.percent * longest / 100), style))
+    return [*cells, Text(row.words, "" if row.count else "dim")]
 
 
 def _show_passes(screen: Screen, state: _State) -> None:

@@ -1,0 +1,161 @@
+"""`refreshd run`, `once` and `demo`: the commands that work rather than tell."""
+
+import asyncio
+import logging
+import os
+import signal
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, TaskID
+
+from refreshd import policies
+from refreshd.cli import phrases
+from refreshd.cli.options import AsJson, Config
+from refreshd.cli.screen import Screen
+from refreshd.cli.session import full_settings, opened
+from refreshd.cli.start import run_async
+from refreshd.core import timing
+from refreshd.core.conversation import Kind
+from refreshd.core.errors import DependencyDown, HeldByGuard, RefreshdError
+from refreshd.daemon import Daemon
+from refreshd.dispatch import Settled
+from refreshd.logs import configure_logging
+from refreshd.once import OnceResult, run_once
+from refreshd.settings import LogFormat, Settings
+
+_FAILURES = 1
+
+Keep = Annotated[
+    bool,
+    typer.Option("--keep", metavar="", help="Leave everything running at the end (or DEMO_KEEP=1); Ctrl-C ends it."),
+]
+
+
+def run(*, config: Config = None) -> None:
+    """Run the daemon: passes, the daily routine, metrics on REFRESHD_LISTEN.
+
+    One refreshd leads a ledger; another one waits as a standby. SIGTERM and Ctrl-C let what is in flight end, then exit 0. Logs go to
+    standard error, as JSON unless that is a terminal.
+    """
+    settings = full_settings(config)
+    _configure_logging(settings, logging.INFO)
+    run_async(_serve(settings), fast=True)
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    await Daemon(settings).run(stop)
+
+
+def once(*, config: Config = None, as_json: AsJson = False) -> None:
+    """Work until nothing is due, then stop: passes, changes, and the routine now.
+
+    Inside the vendor's window (04:00 to 08:00 UTC) the authorizes are skipped. Exits 3 when a plan waits for approval, 1 when some work
+    was put off after trouble, 4 when Flinks refuses our keys or another refreshd leads.
+    """
+    screen = Screen()
+    settings = full_settings(config)
+    result = run_async(_once(screen, settings), fast=True)
+    if as_json:
+        screen.json(_as_json(result))
+    else:
+        _show(screen, result)
+    _judge(result)
+
+
+async def _once(screen: Screen, settings: Settings) -> OnceResult:
+    due = await _routine_due(settings)
+    with screen.progress_of_steps() as progress:
+        _configure_logging(settings, logging.WARNING if screen.is_terminal else logging.INFO)
+        routine = progress.add_task("routine", total=due or None)
+        return await run_once(settings, on_settled=lambda settled: _advance(progress, routine, settled))
+
+
+async def _routine_due(settings: Settings) -> int:
+    """How many logins the routine will go through, as far as anybody can know before the first pass."""
+    async with opened(settings) as here:
+        if timing.in_vendor_window(here.now):
+            return 0
+        if not await here.ledger.passes(limit=1):
+            return (await here.ledger.plan_totals(now=here.now)).active
+        began = policies.agenda(settings, at_once=True).routine_start(here.now)
+        return sum((await here.ledger.routine_due(began)).values())
+
+
+def _advance(progress: Progress, routine: TaskID, settled: Settled) -> None:
+    if settled.conversation.kind is Kind.ROUTINE and settled.turn.following is None:
+        progress.advance(routine)
+
+
+def _show(screen: Screen, result: OnceResult) -> None:
+    screen.line(
+        f"Nothing is due any more, after {phrases.counted(result.passes, 'pass', 'passes')}"
+        f" and {phrases.counted(result.calls, 'call')}."
+    )
+    screen.facts(
+        [
+            ("schedule changes confirmed", phrases.number(result.confirmed)),
+            ("put off after trouble", phrases.number(result.failures)),
+            ("held by the guard", phrases.number(result.held)),
+        ]
+    )
+    if result.in_vendor_window:
+        screen.line("This is the vendor's window (04:00 to 08:00 UTC): the authorizes were skipped.", style="yellow")
+
+
+def _judge(result: OnceResult) -> None:
+    """The exit code, worst first, and what to do about it."""
+    if result.breaker_open:
+        raise DependencyDown(
+            "Flinks does not accept our settings, so some calls were stopped", hint="run `refreshd doctor`"
+        )
+    if result.held:
+        raise HeldByGuard(
+            f"the guard holds {phrases.counted(result.held, 'login')} back; all else was done",
+            hint="`refreshd plans` says why; `refreshd approve PLAN_ID` lets a plan go",
+        )
+    if result.failures:
+        raise _SomeFailed(
+            f"{phrases.counted(result.failures, 'piece')} of work could not be done now; each is tried again by itself",
+            hint="`refreshd logins --verdict failed` and `refreshd explain LOGIN_ID` say why",
+        )
+
+
+class _SomeFailed(RefreshdError):
+    """Done, with failures."""
+
+    exit_code = _FAILURES
+
+
+def demo(*, keep: Keep = False) -> None:
+    """Live through a company's day in two minutes: a real Postgres, a simulated Flinks, the real daemon.
+
+    Needs no settings and touches nothing of yours. It prints what to look at, and a summary at the end.
+    """
+    from refreshd.demo import run_demo  # noqa: PLC0415 - only this command needs it and its server
+
+    stay = keep or os.environ.get("DEMO_KEEP") == "1"
+    code = run_async(run_demo(keep=stay, console=Screen().console), fast=True)
+    if code:
+        raise typer.Exit(code)
+
+
+def _configure_logging(settings: Settings, level: int) -> None:
+    form = settings.log_format
+    configure_logging(as_json=None if form is None else form is LogFormat.JSON, level=level)
+
+
+def _as_json(result: OnceResult) -> dict[str, object]:
+    return {
+        "passes": result.passes,
+        "calls": result.calls,
+        "confirmed": result.confirmed,
+        "failures": result.failures,
+        "held": result.held,
+        "breaker_open": result.breaker_open,
+        "in_vendor_window": result.in_vendor_window,
+        "logins": dict(result.totals.by_verdict) if result.totals else None,
+    }

@@ -73,9 +73,9 @@ def advance(conversation: Conversation, answer: wire.VendorAnswer, now: datetime
         case wire.Authorized():
             return _authorized(conversation, answer, now, at_seconds)
         case wire.Challenged() | wire.CodeAnswer():
-            return _coded(conversation, answer, now, at_seconds)
+            return _coded(conversation, answer, now)
         case wire.AccountsPending() | wire.AccountsReady():
-            return _data(conversation, answer, now)
+            return _data(conversation, answer, now, at_seconds)
         case wire.ScheduleSet():
             return _set(conversation, answer, now)
     assert_never(answer)
@@ -133,16 +133,12 @@ def _failed_sighting(conversation: Conversation, code: str, institution: str | N
     )
 
 
-def _coded(
-    conversation: Conversation, answer: wire.CodeAnswer | wire.Challenged, now: datetime, at_seconds: float
-) -> Turn:
+def _coded(conversation: Conversation, answer: wire.CodeAnswer | wire.Challenged, now: datetime) -> Turn:
     if isinstance(answer, wire.Challenged):
         return Turn(effects=(_failed_sighting(conversation, codes.CHALLENGED, None, now),))
     said = FlinksError(f"Flinks answered {answer.code}", status=answer.status, code=answer.code)
     match conversation.step:
         case Step.AUTHORIZE:
-            if answer.reaction is Reaction.PENDING:
-                return _dispatched(conversation, answer, said, now, at_seconds)
             return _authorize_coded(conversation, answer, said, now)
         case Step.SET:
             return _change_refused(conversation, answer, said, now)
@@ -151,15 +147,6 @@ def _coded(
         case Step.MINT | Step.REPORT:
             return fail(conversation, said, now)
     assert_never(conversation.step)
-
-
-def _dispatched(
-    conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime, at_seconds: float
-) -> Turn:
-    """A 202 of Authorize. A live one that goes on in the background is never sent again: the aggregation call is what collects it."""
-    if conversation.kind is Kind.MANUAL and answer.request_id is not None:
-        return Turn(following=_to_fetch(conversation, answer.request_id, at_seconds), wait_seconds=POLL_SECONDS)
-    return fail(conversation, said, now)
 
 
 def _authorize_coded(conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime) -> Turn:
@@ -196,10 +183,21 @@ def _routine_over(conversation: Conversation) -> tuple[Effect, ...]:
     return (replace(conversation.sighting, routine_done=True),) if conversation.sighting else ()
 
 
-def _data(conversation: Conversation, answer: wire.AccountsPending | wire.AccountsReady, now: datetime) -> Turn:
+def _data(
+    conversation: Conversation, answer: wire.AccountsPending | wire.AccountsReady, now: datetime, at_seconds: float
+) -> Turn:
     if isinstance(answer, wire.AccountsReady):
         return _fetched(conversation, answer, now)
+    if conversation.step is Step.AUTHORIZE:
+        return _dispatched(conversation, answer, now, at_seconds)
     return _poll(replace(conversation, request_id=answer.request_id, tries=1), now)
+
+
+def _dispatched(conversation: Conversation, answer: wire.AccountsPending, now: datetime, at_seconds: float) -> Turn:
+    """A 202 of Authorize. A live one that goes on in the background is never sent again: the aggregation call collects what it brings."""
+    if conversation.kind is Kind.MANUAL:
+        return Turn(following=_to_fetch(conversation, answer.request_id, at_seconds), wait_seconds=POLL_SECONDS)
+    return fail(conversation, FlinksError("a cached Authorize went on in the background", status=202), now)
 
 
 def _poll(conversation: Conversation, now: datetime, trouble: FlinksError | None = None) -> Turn:

@@ -115,6 +115,11 @@ async def proposals(
             yield found
 
 
+def reason_beneath(evidence: Evidence, policy: PreviewPolicy, now: datetime) -> str:
+    """Why a login would be changed, were no plan holding it."""
+    return judge(replace(evidence, hold=None), policy.judge, now).reason
+
+
 async def _all_logins(ledger: PreviewLedger) -> AsyncIterator[StoredLogin]:
     after: LoginId | None = None
     while chunk := await ledger.logins(None, after=after, limit=READ_AT_ONCE):

@@ -1,5 +1,6 @@
 """`refreshd plan`: what a pass would change at Flinks, and why. It reads, and writes nothing."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import typer
@@ -11,11 +12,12 @@ from refreshd.cli.plans import plan_as_json, show_plan
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, ledger_settings, opened, preview_policy
 from refreshd.cli.start import run_async
-from refreshd.core.model import Change
-from refreshd.preview import Preview, Proposal, Proposed, preview, proposals
+from refreshd.core.model import Change, Evidence, HeldPlan, LoginId, PlanState
+from refreshd.preview import Preview, Proposal, Proposed, preview, proposals, reason_beneath
 from refreshd.settings import Mode, Settings
 
 SHOWN = 10
+MEMBERS_AT_ONCE = 1_000
 _ROOM_FOR_INSTITUTIONS = 100
 
 All = Annotated[
@@ -55,25 +57,58 @@ async def _plan(screen: Screen, settings: Settings, *, show_all: bool, as_json: 
                 await _show_proposed(screen, here, proposed, show_all=show_all)
         for held in found.held:
             show_plan(screen, held, here.now)
+            await _show_members(screen, here, held, show_all=show_all)
         _show_sum(screen, settings, found)
 
 
 async def _show_proposed(screen: Screen, here: Opened, proposed: Proposed, *, show_all: bool) -> None:
     change = proposed.change
     screen.title(f"{change.value.capitalize()} {phrases.counted(proposed.count, 'login')}")
-    wide = screen.width is None or screen.width >= _ROOM_FOR_INSTITUTIONS
+    wide = _is_wide(screen)
     with screen.stream(_columns(change, wide=wide)) as stream:
-        if show_all:
-            async for each in proposals(here.ledger, preview_policy(here.settings), here.now, change):
-                stream.add(_row(here, each, wide=wide))
-        else:
-            for each in proposed.first:
-                stream.add(_row(here, each, wide=wide))
-    left_out = 0 if show_all else proposed.count - len(proposed.first)
-    if left_out:
-        screen.line(f"… and {phrases.number(left_out)} more (--all)", indent=2, style="dim")
+        async for each in _listed(here, proposed, show_all=show_all):
+            stream.add(_cells(here, change, each.evidence, each.planned.reason, wide=wide))
+    if not show_all:
+        _show_left_out(screen, proposed.count - len(proposed.first))
     screen.line()
     _show_guard(screen, here.settings, proposed)
+
+
+async def _listed(here: Opened, proposed: Proposed, *, show_all: bool) -> AsyncIterator[Proposal]:
+    if show_all:
+        async for each in proposals(here.ledger, preview_policy(here.settings), here.now, proposed.change):
+            yield each
+    else:
+        for each in proposed.first:
+            yield each
+
+
+async def _show_members(screen: Screen, here: Opened, held: HeldPlan, *, show_all: bool) -> None:
+    """The logins that a held plan covers; a preview lists what would be lost."""
+    wide = _is_wide(screen)
+    after: LoginId | None = None
+    limit = MEMBERS_AT_ONCE if show_all else SHOWN
+    policy = preview_policy(here.settings)
+    screen.line()
+    with screen.stream(_columns(held.change, wide=wide)) as stream:
+        while members := await here.ledger.plan_members(held.plan_id, after=after, limit=limit):
+            for each in members:
+                reason = reason_beneath(each.evidence, policy, here.now)
+                stream.add(_cells(here, held.change, each.evidence, reason, wide=wide))
+            after = members[-1].evidence.login_id
+            if not show_all:
+                break
+    if not show_all:
+        _show_left_out(screen, held.remaining - SHOWN)
+
+
+def _show_left_out(screen: Screen, count: int) -> None:
+    if count > 0:
+        screen.line(f"… and {phrases.number(count)} more (--all)", indent=2, style="dim")
+
+
+def _is_wide(screen: Screen) -> bool:
+    return screen.width is None or screen.width >= _ROOM_FOR_INSTITUTIONS
 
 
 def _columns(change: Change, *, wide: bool) -> list[Column]:
@@ -86,15 +121,14 @@ def _columns(change: Change, *, wide: bool) -> list[Column]:
     return [*columns, Column(head="institution")] if wide else columns
 
 
-def _row(here: Opened, each: Proposal, *, wide: bool) -> list[Cell]:
-    change, evidence = each.planned.change, each.evidence
+def _cells(here: Opened, change: Change, evidence: Evidence, reason: str, *, wide: bool) -> list[Cell]:
     sign, style = _SIGNS[change]
     since = evidence.inactive_since if change is Change.DISABLE else evidence.confirmed_off_at
     row: list[Cell] = [
         Text(sign, style),
         str(evidence.login_id),
         phrases.span(here.now - since) if since else "",
-        _REASONS.get(each.planned.reason, each.planned.reason),
+        _REASONS.get(reason, reason),
     ]
     return [*row, clean(evidence.institution or "")] if wide else row
 
@@ -112,23 +146,24 @@ def _show_guard(screen: Screen, settings: Settings, proposed: Proposed) -> None:
 
 
 def _show_sum(screen: Screen, settings: Settings, found: Preview) -> None:
-    screen.line()
-    parts = []
-    for each in found.proposed:
-        if each.count:
-            held = " (held)" if each.withheld is not None and settings.mode is not Mode.OBSERVE else ""
-            parts.append(f"{phrases.number(each.count)} to {each.change}{held}")
-    parts += [f"{phrases.number(count)} {change} under way" for change, count in found.under_way.items()]
-    waiting = sum(each.remaining for each in found.held if each.plan_id not in found.approved)
-    if waiting:
-        parts.append(f"{phrases.number(waiting)} in held plans")
-    if found.reassertions:
-        parts.append(f"{phrases.counted(found.reassertions, 'old disable')} to send again")
-    if found.resting:
-        parts.append(f"{phrases.number(found.resting)} put off after trouble")
+    parts = _sum(found, observes=settings.mode is Mode.OBSERVE)
     said = phrases.listed(parts) if parts else "nothing to change"
-    screen.line(Text.assemble(("Plan: ", "bold"), f"{said}, of {phrases.counted(found.logins, 'login')}."))
+    screen.line()
+    screen.line(Text.assemble(("Plan: ", "bold"), f"{said}; {phrases.counted(found.logins, 'login')} in the ledger."))
     screen.line("Nothing was written or sent.", style="dim")
+
+
+def _sum(found: Preview, *, observes: bool) -> list[str]:
+    counts = [
+        (each.count, f"to {each.change}{' (held)' if each.withheld is not None and not observes else ''}")
+        for each in found.proposed
+    ]
+    counts.append((sum(found.approved.values()), "approved and still to be sent"))
+    counts.append((sum(each.remaining for each in found.held if each.state is PlanState.HELD), "in held plans"))
+    counts += [(count, f"{change} under way") for change, count in found.under_way.items()]
+    counts.append((found.reassertions, "old disables to send again"))
+    counts.append((found.resting, "put off after trouble"))
+    return [f"{phrases.number(count)} {what}" for count, what in counts if count]
 
 
 async def _print_json(screen: Screen, here: Opened, found: Preview) -> None:

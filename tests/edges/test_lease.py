@@ -1,0 +1,199 @@
+"""One leader at a time, by the database's clock; a leader that cannot be sure does not lead."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from refreshd.core.errors import LeaseLost, LedgerUnavailable
+from refreshd.core.model import Term
+from refreshd.lease import MARGIN_SECONDS, Lease
+from refreshd.ledger import Ledger
+from refreshd.postgres import Connection
+from tests.support.ledger import NOW, take_lease
+from tests.support.postgres import SCHEMA
+
+TTL = timedelta(seconds=1.5)
+
+MakeLease = Callable[[], Lease]
+
+
+@pytest.fixture
+async def make_lease(database_url: str) -> AsyncIterator[MakeLease]:
+    made: list[Lease] = []
+
+    def make() -> Lease:
+        made.append(Lease(database_url, schema=SCHEMA, ttl=TTL))
+        return made[-1]
+
+    yield make
+    for lease in made:
+        await lease.release()
+
+
+async def _run_out(connection: Connection) -> None:
+    await connection.execute("UPDATE lease SET expires_at = clock_timestamp()")
+
+
+async def test_one_of_two_leads_and_the_other_takes_over_by_a_later_term(make_lease: MakeLease) -> None:
+    first, second = make_lease(), make_lease()
+
+    assert await first.acquire()
+    assert not await second.acquire()
+    with pytest.raises(LeaseLost):
+        _ = second.term
+    earlier = first.term
+    await first.release()
+    assert await second.acquire()
+
+    assert second.term > earlier
+    with pytest.raises(LeaseLost):
+        _ = first.term
+    assert first.holder != second.holder
+
+
+async def test_of_many_who_ask_at_once_one_leads(make_lease: MakeLease) -> None:
+    leases = [make_lease() for _ in range(8)]
+
+    async with asyncio.TaskGroup() as group:
+        answers = [group.create_task(each.acquire()) for each in leases]
+
+    assert sum(each.result() for each in answers) == 1
+
+
+async def test_a_lease_ends_by_our_own_clock_a_second_early(make_lease: MakeLease) -> None:
+    lease = make_lease()
+    await lease.acquire()
+    assert lease.term
+
+    await asyncio.sleep(TTL.total_seconds() - MARGIN_SECONDS)
+
+    assert not lease.is_held
+    with pytest.raises(LeaseLost, match="not renewed in time"):
+        _ = lease.term
+
+
+async def test_a_lease_that_ran_out_and_was_taken_cannot_be_renewed(
+    make_lease: MakeLease, connection: Connection
+) -> None:
+    lease = make_lease()
+    await lease.acquire()
+    await lease.renew()
+    await take_lease(connection)
+
+    with pytest.raises(LeaseLost, match="another refreshd"):
+        await lease.renew()
+    with pytest.raises(LeaseLost):
+        _ = lease.term
+
+
+async def test_a_lease_is_held_beyond_its_length_and_given_back(make_lease: MakeLease, ledger: Ledger) -> None:
+    lease, stop = make_lease(), asyncio.Event()
+    assert await lease.acquire()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(lease.hold(stop))
+        await asyncio.sleep(TTL.total_seconds() + 0.5)
+        term = lease.term
+        leader = await ledger.leader()
+        assert leader is not None
+        assert (leader.holder, leader.term, leader.held) == (lease.holder, term, True)
+        stop.set()
+
+    assert await ledger.leader() is None
+    assert await make_lease().acquire()
+
+
+async def test_a_standby_takes_over_when_the_leader_says_goodbye(make_lease: MakeLease) -> None:
+    leader, standby, stop, woken = make_lease(), make_lease(), asyncio.Event(), asyncio.Event()
+    await leader.acquire()
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(standby.wait_for_turn(stop, woken))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        await leader.release()
+        woken.set()
+        async with asyncio.timeout(0.3):
+            assert await waiting
+
+    assert standby.is_held
+
+
+async def test_a_standby_that_is_stopped_does_not_lead(make_lease: MakeLease) -> None:
+    leader, standby, stop = make_lease(), make_lease(), asyncio.Event()
+    await leader.acquire()
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(standby.wait_for_turn(stop))
+        await asyncio.sleep(0.05)
+        stop.set()
+
+    assert not waiting.result()
+    assert not standby.is_held
+
+
+async def test_a_holder_whose_lease_was_taken_stops(make_lease: MakeLease, connection: Connection) -> None:
+    lease = make_lease()
+    await lease.acquire()
+    await take_lease(connection)
+
+    with pytest.raises(LeaseLost):
+        await lease.hold(asyncio.Event())
+
+
+async def test_a_lost_connection_costs_nothing_while_the_lease_lasts(
+    make_lease: MakeLease, connection: Connection
+) -> None:
+    lease = make_lease()
+    await lease.acquire()
+    async with _cut_off(connection, lease):
+        with pytest.raises(LedgerUnavailable):
+            await lease.renew()
+        assert lease.is_held
+
+    await lease.renew()
+
+
+async def test_a_database_that_stays_away_ends_the_lease(make_lease: MakeLease, connection: Connection) -> None:
+    lease = make_lease()
+    await lease.acquire()
+    lease._url = "postgresql://nobody@127.0.0.1:1/none"
+    async with _cut_off(connection, lease):
+        with pytest.raises(LeaseLost, match="did not answer"):
+            await lease.hold(asyncio.Event())
+
+
+async def test_a_standby_outlives_a_database_that_is_away(make_lease: MakeLease) -> None:
+    lease, stop = make_lease(), asyncio.Event()
+    url, lease._url = lease._url, "postgresql://nobody@127.0.0.1:1/none"
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(lease.wait_for_turn(stop))
+        await asyncio.sleep(0.1)
+        lease._url = url
+
+    assert waiting.result()
+
+
+async def test_the_fence_follows_the_lease(make_lease: MakeLease, ledger: Ledger, connection: Connection) -> None:
+    first, second = make_lease(), make_lease()
+    await first.acquire()
+    old = first.term
+    await ledger.start_pass(now=NOW, term=old)
+    await _run_out(connection)
+    assert await second.acquire()
+
+    with pytest.raises(LeaseLost):
+        await ledger.start_pass(now=NOW, term=old)
+    await ledger.start_pass(now=NOW, term=Term(second.term))
+
+
+@asynccontextmanager
+async def _cut_off(connection: Connection, lease: Lease) -> AsyncIterator[None]:
+    """The server ends the lease's session."""
+    name = f"refreshd lease {lease.holder}"
+    await connection.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()",
+        name,
+    )
+    await asyncio.sleep(0.05)
+    yield

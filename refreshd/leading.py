@@ -7,7 +7,7 @@ from refreshd.core.breaker import Breaker
 from refreshd.core.model import CallTrace, LedgerTotals
 from refreshd.dispatch import Dispatcher, Settled
 from refreshd.engine import Engine, Hooks, Rhythm
-from refreshd.flinks import FlinksConnection, Transport
+from refreshd.flinks import FlinksConnection, FlinksReader, ScheduleWriter, Transport
 from refreshd.ledger import Ledger
 from refreshd.pacing import Budget, Permit
 from refreshd.pool import Pool
@@ -72,7 +72,7 @@ class Leading:
             transport,
             base_url=str(settings.flinks_base_url),
             customer_id=str(settings.flinks_customer_id),
-            credentials=policies.credentials(settings),
+            credentials={name: each.get_secret_value() for name, each in policies.credentials(settings).items()},
             timeouts=policies.timeouts(settings),
             max_body=settings.max_body_bytes,
             clock=self._clock,
@@ -82,10 +82,10 @@ class Leading:
     def _dispatcher(self, connection: FlinksConnection) -> Dispatcher:
         """In observe mode nobody is handed the write gate."""
         credential = policies.terms(self._settings).schedule_credential
-        writer = connection.writer(credential) if self._settings.mode is Mode.ENFORCE else None
+        writer = ScheduleWriter(connection, credential) if self._settings.mode is Mode.ENFORCE else None
         return Dispatcher(
             queue=self.queue,
-            reader=connection.reader,
+            reader=FlinksReader(connection),
             writer=writer,
             ledger=self._ledger,
             record=self._recorder.record,

@@ -157,9 +157,9 @@ class Lines:
     def __next__(self) -> str:
         while raw := self._read():
             self.number += 1
-            self.record_at = self.record_at or self.number
             text = self._text(raw)
             if text is not None:
+                self.record_at = self.record_at or self.number
                 return text
         raise StopIteration
 

@@ -15,7 +15,7 @@ from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError, Se
 from refreshd.embedded import reachable_database
 from refreshd.flinks import AiohttpTransport
 from refreshd.lag import watch_lag
-from refreshd.leading import Leading
+from refreshd.leading import Given, Leading
 from refreshd.lease import Lease
 from refreshd.ledger import Ledger
 from refreshd.listener import Listener
@@ -101,24 +101,26 @@ class Daemon:
         async with postgres.open_database(url, schema=settings.database_schema, size=sessions) as database:
             self._watch.lead()
             _log.info("leading", holder=lease.holder, term=lease.term)
-            async with self._leadership(Ledger(database), lease, transport) as leading:
+            async with self._leadership(url, Ledger(database), lease, transport) as leading:
                 await leading.engine.run(stop)
 
     @asynccontextmanager
-    async def _leadership(self, ledger: Ledger, lease: Lease, transport: AiohttpTransport) -> AsyncIterator[Leading]:
+    async def _leadership(
+        self, url: str, ledger: Ledger, lease: Lease, transport: AiohttpTransport
+    ) -> AsyncIterator[Leading]:
         if self._watch.budget is None:
             message = "a leadership needs a budget"
             raise AssertionError(message)
         async with held(lease):
-            self._leading = Leading(
-                self._settings,
+            given = Given(
+                url=url,
                 ledger=ledger,
                 lease=lease,
                 budget=self._watch.budget,
                 transport=transport,
                 clock=self._clock,
-                watcher=self._watch,
             )
+            self._leading = Leading(self._settings, given, self._watch)
             try:
                 yield self._leading
             finally:

@@ -1,12 +1,14 @@
 """Puts one leadership together: engine, passes, work queue, pool and vendor client around an open ledger and a held lease."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from refreshd import policies
 from refreshd.core.breaker import Breaker
 from refreshd.core.model import CallTrace, LedgerTotals
 from refreshd.dispatch import Dispatcher, Settled
-from refreshd.engine import Engine, Hooks, Rhythm
+from refreshd.engine import Background, Engine, Hooks, Rhythm
+from refreshd.feed import Feed
 from refreshd.flinks import FlinksConnection, FlinksReader, ScheduleWriter, Transport
 from refreshd.ledger import Ledger
 from refreshd.pacing import Budget, Permit
@@ -38,32 +40,38 @@ class Watcher(Protocol):
     def beat(self, loop: str) -> None: ...
 
 
-class Leading:
-    """The parts of a leadership that outlive single calls; `engine` drives them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a leadership works with; `lease` is held, `ledger` is open, and `url` leads to its database."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        ledger: Ledger,
-        lease: Leadership,
-        budget: Budget,
-        transport: Transport,
-        clock: Clock,
-        watcher: Watcher,
-        at_once: bool = False,
-    ) -> None:
+    url: str
+    ledger: Ledger
+    lease: Leadership
+    budget: Budget
+    transport: Transport
+    clock: Clock
+
+
+class Leading:
+    """The parts of a leadership; `engine` drives them."""
+
+    def __init__(self, settings: Settings, given: Given, watcher: Watcher, *, at_once: bool = False) -> None:
+        ledger, lease, clock = given.ledger, given.lease, given.clock
         self._settings = settings
         self._ledger = ledger
         self._lease = lease
         self._clock = clock
         self._watcher = watcher
+        guarded = policies.guard_policy(settings)
+        self.feed = Feed(settings, url=given.url, ledger=ledger, leadership=lease, clock=clock, policy=guarded)
         self.queue = WorkQueue(ledger, lease, clock, policies.agenda(settings, at_once=at_once))
         self._breaker = self.queue.breaker
         self._recorder = Recorder(lambda traces, effects: ledger.record(traces, effects, term=lease.term))
-        connection = self._connection(transport)
+        connection = self._connection(given.transport)
         dispatcher = self._dispatcher(connection)
-        pool = Pool(width=settings.concurrency, permits=budget.permit, source=self.queue, handle=dispatcher.handle)
+        pool = Pool(
+            width=settings.concurrency, permits=given.budget.permit, source=self.queue, handle=dispatcher.handle
+        )
         self.engine = self._engine(pool)
 
     def _connection(self, transport: Transport) -> FlinksConnection:
@@ -107,7 +115,7 @@ class Leading:
             reconciler=Reconciler(self._ledger, self._lease, self._clock, policies.pass_policy(settings)),
             queue=self.queue,
             pool=pool,
-            background=(self._recorder.run,),
+            background=(self._recorder.run, *self._feeding()),
             clock=self._clock,
             rhythm=Rhythm(
                 pass_interval=settings.pass_interval.total_seconds(),
@@ -121,3 +129,6 @@ class Leading:
                 beat=watcher.beat,
             ),
         )
+
+    def _feeding(self) -> tuple[Background, ...]:
+        return () if self._settings.source_query_file is None else (self.feed.run,)

@@ -12,7 +12,7 @@ from refreshd.daemon import check_schema, database_url, held, plain_errors
 from refreshd.dispatch import Settled
 from refreshd.embedded import reachable_database
 from refreshd.flinks import AiohttpTransport
-from refreshd.leading import Leading
+from refreshd.leading import Given, Leading
 from refreshd.lease import Lease
 from refreshd.ledger import Ledger
 from refreshd.pacing import Budget
@@ -107,16 +107,17 @@ async def _lead_once(settings: Settings, url: str, tally: Tally, clock: Clock) -
         postgres.open_database(url, schema=settings.database_schema, size=sessions) as database,
         AiohttpTransport.opened(connections=settings.concurrency) as transport,
     ):
-        leading = Leading(
-            settings,
+        given = Given(
+            url=url,
             ledger=Ledger(database),
             lease=lease,
             budget=Budget(settings.rate_per_minute, lease),
             transport=transport,
             clock=clock,
-            watcher=tally,
-            at_once=True,
         )
+        leading = Leading(settings, given, tally, at_once=True)
+        if not await leading.feed.read():
+            tally.failures += 1
         await leading.engine.run_until_idle()
 
 

@@ -1,0 +1,74 @@
+"""The source query: the client list as the company's own tables have it, read on an interval and merged as a full import.
+
+A list that cannot be taken (it does not run, has bad rows, or lost more logins than the caps allow) is refused as a whole and told;
+nothing changes, and the next interval tries again.
+"""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from refreshd.core.errors import DependencyDown, HeldByGuard, InputRejected
+from refreshd.core.guard import GuardPolicy, allowance
+from refreshd.importer import ImportTerms, import_source
+from refreshd.ledger import Ledger
+from refreshd.ports import Clock, Leadership
+from refreshd.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+_LOOK_SECONDS = 5.0
+_RETRY_SECONDS = 60.0
+
+
+class Feed:
+    """Reads the source query whenever its interval has passed, by the ledger's own memory of the last time."""
+
+    def __init__(
+        self, settings: Settings, *, url: str, ledger: Ledger, leadership: Leadership, clock: Clock, policy: GuardPolicy
+    ) -> None:
+        self._settings = settings
+        self._url = url
+        self._ledger = ledger
+        self._leadership = leadership
+        self._clock = clock
+        self._policy = policy
+
+    async def run(self) -> None:
+        """For as long as the leadership lasts."""
+        while True:
+            done = not await self._is_due() or await self.read()
+            await asyncio.sleep(_LOOK_SECONDS if done else _RETRY_SECONDS)
+
+    async def read(self) -> bool:
+        """Read and merge now; False when the list was not taken, which is told in the log."""
+        file = self._settings.source_query_file
+        if file is None:
+            return True
+        _ = self._leadership.term
+        try:
+            await self._merge(file)
+        except (InputRejected, HeldByGuard, DependencyDown, OSError) as error:
+            hint = getattr(error, "hint", "")
+            _log.error("source_refused", file=str(file), error=str(error), hint=hint)
+            return False
+        return True
+
+    async def _is_due(self) -> bool:
+        last = await self._ledger.source_read_at()
+        return last is None or self._clock.now() - last >= self._settings.source_interval
+
+    async def _merge(self, file: Path) -> None:
+        query = await asyncio.to_thread(file.read_text, "utf-8")
+        now = self._clock.now()
+        totals = await self._ledger.plan_totals(now=now)
+        source = self._settings.source_database_url
+        result = await import_source(
+            query,
+            source_url=self._url if source is None else source.get_secret_value(),
+            url=self._url,
+            schema=self._settings.database_schema,
+            terms=ImportTerms(now=now, full=True, allowance=allowance(self._policy, totals.not_confirmed_off)),
+        )
+        _log.info("source_merged", rows=result.rows, logins_deactivated=result.logins_deactivated)

@@ -66,8 +66,9 @@ class Daemon:
         lease = Lease(url, schema=self._settings.database_schema)
         self._watch.budget = Budget(self._settings.rate_per_minute, lease, on_wait=self._watch.metrics.waited)
         listener = Listener(url, schema=self._settings.database_schema, signal=self._on_notification)
+        self._watch.begin()
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(listener.run()), group.create_task(watch_lag(self._watch.metrics.on_lag))]
+            beside = [group.create_task(listener.run()), group.create_task(watch_lag(self._watch.on_lag))]
             while not stop.is_set():
                 await self._one_turn(url, lease, transport, stop)
             for each in beside:

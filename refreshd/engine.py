@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from refreshd.core.model import LedgerTotals
+from refreshd.core.model import HeldPlan, LedgerTotals
 from refreshd.ports import Clock, PassLedger, PassRecord
 from refreshd.reconcile import Reconciler
 from refreshd.work import WorkQueue
@@ -40,7 +40,7 @@ class Hooks:
 
     on_pass_started: Callable[[], None]
     on_pass: Callable[[PassRecord], None]
-    on_totals: Callable[[LedgerTotals], None]
+    on_totals: Callable[[LedgerTotals, Sequence[HeldPlan]], None]
     beat: Callable[[str], None]
 
 
@@ -108,8 +108,9 @@ class Engine:
         return record
 
     async def publish(self) -> None:
-        """Count the ledger and hand the totals to whoever shows them."""
-        self._hooks.on_totals(await self._ledger.totals(now=self._clock.now()))
+        """Count the ledger and hand the totals, and the plans that wait, to whoever shows them."""
+        totals = await self._ledger.totals(now=self._clock.now())
+        self._hooks.on_totals(totals, await self._ledger.plans())
         self._hooks.beat("totals")
 
     async def _settle(self) -> bool:

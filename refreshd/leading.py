@@ -1,11 +1,12 @@
 """Puts one leadership together: engine, passes, work queue, pool and vendor client around an open ledger and a held lease."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from refreshd import policies
 from refreshd.core.breaker import Breaker
-from refreshd.core.model import CallTrace, LedgerTotals
+from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals
 from refreshd.dispatch import Dispatcher, Settled
 from refreshd.engine import Background, Engine, Hooks, Rhythm
 from refreshd.feed import Feed
@@ -35,7 +36,7 @@ class Watcher(Protocol):
 
     def on_pass(self, record: PassRecord) -> None: ...
 
-    def on_totals(self, totals: LedgerTotals) -> None: ...
+    def on_totals(self, totals: LedgerTotals, plans: Sequence[HeldPlan]) -> None: ...
 
     def beat(self, loop: str) -> None: ...
 

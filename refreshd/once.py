@@ -1,13 +1,13 @@
 """`refreshd once`: lead, work until nothing is due, stop. For a cron job, a first look, and tests of the whole."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from refreshd import policies, postgres
 from refreshd.core import timing
 from refreshd.core.breaker import Breaker
 from refreshd.core.errors import DependencyDown
-from refreshd.core.model import CallTrace, Confirmed, LedgerTotals
+from refreshd.core.model import CallTrace, Confirmed, HeldPlan, LedgerTotals
 from refreshd.daemon import check_schema, database_url, held, plain_errors
 from refreshd.dispatch import Settled
 from refreshd.embedded import reachable_database
@@ -67,7 +67,7 @@ class Tally:
         self.passes += 1
         self._on_pass(record)
 
-    def on_totals(self, totals: LedgerTotals) -> None:
+    def on_totals(self, totals: LedgerTotals, _: Sequence[HeldPlan]) -> None:
         self.totals = totals
 
     def beat(self, loop: str) -> None:

@@ -116,6 +116,10 @@ class PassLedger(Protocol):
 
     async def totals(self, *, now: datetime) -> LedgerTotals: ...
 
+    async def plans(self) -> Sequence[HeldPlan]:
+        """Held and approved plans, the newest first."""
+        ...
+
     async def keep_trace(self, *, now: datetime, keep: timedelta, term: Term) -> int:
         """Make the trace's partitions around `now`, drop the days older than `keep`; once a day (of `now`) is enough. Returns how many."""
         ...

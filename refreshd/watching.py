@@ -1,11 +1,12 @@
 """What the daemon shows of itself: metrics, health and the page's overview, fed by the same hooks."""
 
 import asyncio
+from collections.abc import Sequence
 
 from refreshd import __version__, policies
 from refreshd.core.breaker import Breaker
 from refreshd.core.errors import LedgerUnavailable, RefreshdError
-from refreshd.core.model import CallTrace, LedgerTotals
+from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals
 from refreshd.core.timing import next_routine_start
 from refreshd.dispatch import Settled
 from refreshd.health import Condition, Health, Role
@@ -17,6 +18,9 @@ from refreshd.settings import ManualRefresh, Mode, Settings
 
 _PASS_GRACE_SECONDS = 300.0
 """How much longer than its interval a pass may take before the daemon counts as stuck: a first pass judges every login."""
+
+_LAG_LIMIT_SECONDS = 1.0
+_LAG_WITHIN_SECONDS = 30.0
 
 
 class Watch:
@@ -32,6 +36,7 @@ class Watch:
         self._clock = clock
         self._last_pass: PassRecord | None = None
         self._totals: LedgerTotals | None = None
+        self._plans: tuple[HeldPlan, ...] | None = None
 
     # What a leadership tells --------------------------------------------------------------------------------------------------------
 
@@ -58,14 +63,31 @@ class Watch:
         self._last_pass = record
         self.metrics.on_pass(record)
 
-    def on_totals(self, totals: LedgerTotals) -> None:
+    def on_totals(self, totals: LedgerTotals, plans: Sequence[HeldPlan]) -> None:
         self._totals = totals
+        self._plans = tuple(plans)
         self.metrics.publish(totals)
 
     def beat(self, loop: str) -> None:
         self.health.beat(loop, at=_loop_seconds())
 
+    def on_lag(self, seconds: float) -> None:
+        """The event loop ran a timer so late; a loop that is blocked answers nobody."""
+        self.metrics.on_lag(seconds)
+        self.beat("event_loop")
+        if seconds > _LAG_LIMIT_SECONDS:
+            self.health.fails(
+                Condition.EVENT_LOOP, f"a timer ran {seconds:.1f} s late: something blocks the event loop"
+            )
+        else:
+            self.health.holds(Condition.EVENT_LOOP)
+        self._show_conditions()
+
     # What the daemon tells ----------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The event loop runs, and says so from now on."""
+        self.health.expect("event_loop", within_seconds=_LAG_WITHIN_SECONDS, at=_loop_seconds())
 
     def database_answers(self) -> None:
         """The database is there, and the schema is what this refreshd needs."""
@@ -97,7 +119,7 @@ class Watch:
         self.health.become(Role.STANDBY)
         self.health.holds(Condition.CREDENTIALS)
         self.health.forget("passes")
-        self._totals = None
+        self._last_pass, self._totals, self._plans = None, None, None
         self.metrics.follow()
         self._show_conditions()
 
@@ -116,6 +138,7 @@ class Watch:
             last_pass=self._last_pass,
             totals=self._totals,
             budget=self._budget_use(),
+            held=self._plans,
             next_routine_at=next_routine_start(now, settings.routine_at, settings.routine_timezone),
         )
 

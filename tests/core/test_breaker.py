@@ -24,6 +24,10 @@ def after_unknown(times: int, breaker: Breaker | None = None) -> Breaker:
     return breaker
 
 
+def test_it_takes_five_unknown_logins_in_a_row_or_twenty_and_a_rest_is_a_quarter_of_an_hour() -> None:
+    assert (SUSPECT_AFTER, SUSPECT_AFTER_GOOD, PROBE_AFTER_SECONDS) == (5, 20, 15 * 60)
+
+
 def test_a_new_breaker_lets_every_call_pass() -> None:
     breaker = Breaker()
     assert not breaker.open

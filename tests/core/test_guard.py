@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from refreshd.core import planner
 from refreshd.core.guard import (
     ALWAYS_ALLOWED,
+    WINDOW,
     GuardedChange,
     GuardedPlan,
     GuardPolicy,
@@ -83,6 +84,7 @@ def test_disables_are_held_as_a_whole(totals: PlanTotals, reason: HoldReason) ->
     assert withheld is not None
     assert withheld.reason is reason
     assert withheld.allowance == allowance(CAPS, totals.not_confirmed_off)
+    assert withheld.sentence
 
 
 PASSES = {
@@ -109,6 +111,10 @@ def test_the_sentence_of_a_hold_names_what_was_done_already() -> None:
     assert fresh.sentence == "would disable 101 of 1000 logins; at most 100 a day go without approval"
     assert later is not None
     assert "after 3 in the last 24 hours" in later.sentence
+
+
+def test_the_caps_and_an_approval_run_for_a_day() -> None:
+    assert timedelta(days=1) == WINDOW
 
 
 def test_enables_have_the_same_caps() -> None:
@@ -207,6 +213,7 @@ def test_of_an_approved_plan_its_members_go_ahead_and_nobody_else(changes: list[
     whole = planner.plan(changes)
     admitted = admit_approved(whole, change)
     assert admitted.outside_caps
+    assert admitted.change is change
     assert admitted.plan.changes == tuple(
         each for each in whole.changes if each.change is change and each.approved_by == PLAN_ID
     )
@@ -216,6 +223,7 @@ def test_of_an_approved_plan_its_members_go_ahead_and_nobody_else(changes: list[
 def test_only_repetitions_of_old_disables_go_ahead_as_such(changes: list[PlannedChange]) -> None:
     admitted = admit_reassertions(planner.plan(changes))
     assert admitted.outside_caps
+    assert admitted.change is Change.DISABLE
     assert all(each.change is Change.DISABLE and each.reason == ChangeReason.REASSERT for each in admitted.plan.changes)
 
 

@@ -137,8 +137,9 @@ def demo(*, keep: Keep = False) -> None:
     """
     from refreshd.demo import run_demo  # noqa: PLC0415 - only this command needs it and its server
 
+    configure_logging(level=logging.WARNING)
     stay = keep or os.environ.get("DEMO_KEEP") == "1"
-    code = run_async(run_demo(keep=stay, console=Screen().console), fast=True)
+    code = run_async(run_demo(keep=stay), fast=True)
     if code:
         raise typer.Exit(code)
 

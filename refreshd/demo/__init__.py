@@ -16,9 +16,10 @@ from refreshd.postgres import open_database
 __all__ = ["run_demo"]
 
 
-async def run_demo(*, keep: bool, console: Console) -> int:
+async def run_demo(*, keep: bool) -> int:
     """Play the day; with `keep`, leave everything running afterwards until interrupted. Returns the exit code."""
-    console.print("Setting the stage: a Postgres, a simulated Flinks, a company ...", highlight=False)
+    console = Console(highlight=False)
+    console.print("Setting the stage: a Postgres, a simulated Flinks, a company ...")
     async with stage() as built, _daemon(built) as address:
         async with open_database(
             database_url(built.settings), schema="refreshd", size=2, name="refreshd demo"
@@ -29,7 +30,7 @@ async def run_demo(*, keep: bool, console: Console) -> int:
             await day.play()
             code = await sum_up(built, ledger, console)
         if keep:
-            console.print("\n[bold]Still running[/] (DEMO_KEEP=1). Look around; Ctrl-C ends it.", highlight=False)
+            console.print("\n[bold]Still running[/] (DEMO_KEEP=1). Look around; Ctrl-C ends it.")
             await asyncio.Event().wait()
     return code
 

@@ -26,7 +26,7 @@ async def sum_up(built: Stage, ledger: Ledger, console: Console) -> int:
     ):
         table.add_row(f"[bold]{name}[/]", value)
     console.print("\n[bold]The day in figures[/]")
-    console.print(table, highlight=False)
+    console.print(table)
     failed = leaked or audit.breaches_by_rule.total() or most > rate or totals.by_verdict.get(VerdictName.LEAKING)
     if built.night_leaked != LEFT_LONG_AGO:
         failed = True

@@ -169,7 +169,7 @@ class Day:
     # Waiting and looking ------------------------------------------------------------------------------------------------------------
 
     def _tell(self, text: str) -> None:
-        self._console.print(f"[dim]{self._stage.clock.now():%a %H:%M}[/]  {text}", highlight=False, soft_wrap=True)
+        self._console.print(f"[dim]{self._stage.clock.now():%a %H:%M}[/]  {text}", soft_wrap=True)
 
     def _say_who_is_inactive(self) -> None:
         """The simulator judges our calls by what the company says, from this moment on."""

@@ -186,7 +186,18 @@ def test_up_to_the_last_step_each_wait_is_longer_than_the_one_before(number: int
 
 
 def test_an_institution_that_is_down_rests_for_an_hour_at_first() -> None:
-    assert timing.retry_at(login(), 1, Reaction.INSTITUTION_DOWN, NOW) - NOW >= timedelta(hours=1)
+    rest = timing.retry_at(login(), 1, Reaction.INSTITUTION_DOWN, NOW) - NOW
+    assert timedelta(hours=1) <= rest <= timedelta(hours=1.2)
+
+
+def test_flinks_gives_a_login_up_a_week_after_its_last_good_refresh() -> None:
+    assert timedelta(days=7) == timing.ELIGIBILITY
+
+
+def test_the_night_that_begins_this_moment_is_the_next_one() -> None:
+    begins = utc("2026-03-10T04:00:00")
+    assert timing.next_window_start(begins) == begins
+    assert timing.next_window_start(begins + timedelta(microseconds=1)) == begins + timedelta(days=1)
 
 
 def test_the_same_history_gives_the_same_time() -> None:

@@ -99,7 +99,9 @@ class FlinksConnection:
         if not departure.has_left:
             message = f"{type(self._transport).__name__} sent a request without leave"
             raise AssertionError(message)
-        read = partial(_read, request, raw, self._unspeakable(request), self._clock.now())
+        # An answer speaks of the moment at which it was asked for: a disable that is confirmed while a slow report is under way is
+        # newer than that report, whichever arrives first.
+        read = partial(_read, request, raw, self._unspeakable(request), departure.at)
         return await asyncio.to_thread(read) if len(raw.body) > _OFF_LOOP_BYTES else read()
 
     def _headers(self, request: wire.Request) -> Mapping[str, str]:

@@ -196,6 +196,4 @@ def may_authorise_again(conversation: Conversation) -> bool:
 
 def authorise_again(conversation: Conversation) -> Conversation:
     """The conversation from its Authorize on, once more and for the last time."""
-    return replace(
-        conversation, step=_opening(conversation.terms), token=None, request_id=None, polls=0, reauthorized=True
-    )
+    return replace(conversation, step=_opening(conversation.terms), token=None, request_id=None, reauthorized=True)

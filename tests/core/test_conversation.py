@@ -1,68 +1,18 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from refreshd.core import conversation as conversations
-from refreshd.core import wire
 from refreshd.core.conversation import REQUEST_ID_SECONDS, Conversation, Kind, Step, Terms
-from refreshd.core.errors import CredentialRefused, FlinksThrottled
 from refreshd.core.model import (
-    ChangeFailed,
-    Confirmed,
     Credential,
-    Deferral,
     FetchDepth,
-    Flag,
     Operation,
-    Refused,
-    Sighting,
 )
-from refreshd.core.turn import POLL_LIMIT, POLL_SECONDS
-from tests.support.builders import NOW, TERMS, ago, guarded, login
-from tests.support.vendor import MOST_OUTCOMES, REFRESHED, Talk, led, minted
-
-MOST_CALLS = 2 * (POLL_LIMIT + 3 + 8)
-"""Two sessions, each with three tries of token and Authorize, one fresh token, three tries of the fetch, and all its polls."""
+from tests.support.builders import TERMS, ago, login
+from tests.support.vendor import first_call, minted
 
 TOKEN = minted().token
-
-all_terms = st.builds(
-    Terms,
-    mints_tokens=st.booleans(),
-    fetch=st.sampled_from(FetchDepth),
-    schedule_credential=st.sampled_from(
-        (Credential.API_KEY, Credential.API_SECRET, Credential.AUTHORIZE_TOKEN, Credential.NONE)
-    ),
-)
-_pick = st.integers(min_value=0, max_value=MOST_OUTCOMES - 1)
-picks = st.fixed_dictionaries({step: st.lists(_pick, min_size=1, max_size=4) for step in Step})
-delays = st.lists(st.sampled_from((0.0, 1.0, 60.0, REQUEST_ID_SECONDS + 1)), min_size=1, max_size=4)
-
-
-def opened(kind: Kind, terms: Terms) -> Conversation:
-    stored = ago(days=3)
-    match kind:
-        case Kind.REPORT:
-            return conversations.read_report(terms)
-        case Kind.ROUTINE:
-            return conversations.routine(login(), terms, attempts=1, fetched_refresh_at=stored)
-        case Kind.MANUAL:
-            return conversations.manual(login(), terms, attempts=1, fetched_refresh_at=stored)
-        case Kind.CHANGE:
-            return conversations.set_schedule(guarded(), terms, attempts=1)
-
-
-def talks(*kinds: Kind) -> st.SearchStrategy[Talk]:
-    return st.builds(
-        lambda kind, terms, picked, waits: led(opened(kind, terms), picked, waits),
-        st.sampled_from(kinds),
-        all_terms,
-        picks,
-        delays,
-    )
-
 
 # Which call is next -----------------------------------------------------------------------------------------------------------------
 
@@ -94,10 +44,17 @@ OPENINGS = {
 
 @pytest.mark.parametrize(("kind", "terms", "step", "credential"), OPENINGS.values(), ids=OPENINGS.keys())
 def test_a_conversation_opens_with(kind: Kind, terms: Terms, step: Step, credential: Credential) -> None:
-    first = opened(kind, terms)
+    first = first_call(kind, terms)
     assert first.step is step
     assert conversations.credential(first) is credential
     assert conversations.first_step(first) is step or kind is Kind.REPORT
+
+
+@pytest.mark.parametrize("kind", [Kind.ROUTINE, Kind.MANUAL])
+def test_a_conversation_begins_with_what_the_ledger_knows(kind: Kind) -> None:
+    first = first_call(kind, TERMS)
+    assert (first.attempts, first.polls, first.fetched_refresh_at) == (1, 0, ago(days=3))
+    assert not first.reauthorized
 
 
 REQUESTS = {
@@ -113,47 +70,53 @@ REQUESTS = {
 @pytest.mark.parametrize(("kind", "step", "operation"), REQUESTS.values(), ids=REQUESTS.keys())
 def test_each_step_asks_for(kind: Kind, step: Step, operation: Operation) -> None:
     terms = replace(TERMS, fetch=FetchDepth.DETAIL)
-    waiting = replace(opened(kind, terms), step=step, request_id="session-1", token=TOKEN)
-    assert conversations.request(waiting).operation is operation
+    waiting = replace(first_call(kind, terms), step=step, request_id="session-1", token=TOKEN)
+    request = conversations.request(waiting)
+    assert request.operation is operation
+    assert request.token is (TOKEN if step is Step.AUTHORIZE else None)
 
 
 def test_a_manual_refresh_asks_for_a_summary_where_nothing_is_stored() -> None:
-    waiting = replace(opened(Kind.MANUAL, TERMS), step=Step.FETCH, request_id="session-1")
+    waiting = replace(first_call(Kind.MANUAL, TERMS), step=Step.FETCH, request_id="session-1")
     assert conversations.request(waiting).operation is Operation.GET_ACCOUNTS_SUMMARY
 
 
 @pytest.mark.parametrize("step", [Step.FETCH, Step.POLL])
 def test_data_of_another_login_would_be_noticed(step: Step) -> None:
     terms = replace(TERMS, fetch=FetchDepth.SUMMARY)
-    waiting = replace(opened(Kind.ROUTINE, terms), step=step, request_id="session-1")
+    waiting = replace(first_call(Kind.ROUTINE, terms), step=step, request_id="session-1")
     assert conversations.request(waiting).login_id == login()
 
 
 def test_a_schedule_change_is_no_request_of_a_conversation() -> None:
     with pytest.raises(AssertionError, match="write gate"):
-        conversations.request(opened(Kind.CHANGE, TERMS))
+        conversations.request(first_call(Kind.CHANGE, TERMS))
 
 
 def test_asking_a_conversation_for_what_it_is_not_about_is_a_bug() -> None:
     with pytest.raises(AssertionError, match="about no login"):
-        _ = opened(Kind.REPORT, TERMS).subject
+        _ = first_call(Kind.REPORT, TERMS).subject
     with pytest.raises(AssertionError, match="changes no schedule"):
-        _ = opened(Kind.ROUTINE, TERMS).asked
+        _ = first_call(Kind.ROUTINE, TERMS).asked
     with pytest.raises(AssertionError, match="no RequestId"):
-        conversations.request(replace(opened(Kind.ROUTINE, TERMS), step=Step.FETCH))
+        conversations.request(replace(first_call(Kind.ROUTINE, TERMS), step=Step.FETCH))
 
 
 # A RequestId grows old --------------------------------------------------------------------------------------------------------------
 
 
+AUTHORIZED_AT = 1_000.0
+
+
 def waiting_to_fetch(kind: Kind = Kind.ROUTINE, *, step: Step = Step.FETCH, reauthorized: bool = False) -> Conversation:
-    return replace(opened(kind, TERMS), step=step, request_id="session-1", reauthorized=reauthorized)
+    waiting = replace(first_call(kind, TERMS), step=step, request_id="session-1", reauthorized=reauthorized)
+    return replace(waiting, authorized_at_seconds=AUTHORIZED_AT)
 
 
 def test_a_request_id_of_more_than_eight_minutes_means_to_authorise_again() -> None:
     waiting = waiting_to_fetch()
-    assert conversations.refreshed(waiting, REQUEST_ID_SECONDS) is waiting
-    again = conversations.refreshed(waiting, REQUEST_ID_SECONDS + 0.1)
+    assert conversations.refreshed(waiting, AUTHORIZED_AT + 480) is waiting
+    again = conversations.refreshed(waiting, AUTHORIZED_AT + 480.1)
     assert (again.step, again.request_id, again.token) == (Step.MINT, None, None)
 
 
@@ -167,131 +130,3 @@ STAYS = {
 @pytest.mark.parametrize("waiting", STAYS.values(), ids=STAYS.keys())
 def test_an_old_request_id_is_used_all_the_same_when(waiting: Conversation) -> None:
     assert conversations.refreshed(waiting, 10 * REQUEST_ID_SECONDS) is waiting
-
-
-# Whatever Flinks says ---------------------------------------------------------------------------------------------------------------
-
-
-@given(talks(*Kind))
-def test_every_conversation_ends_after_a_bounded_number_of_calls(talk: Talk) -> None:
-    assert talk.last.following is None
-    assert len(talk.calls) <= MOST_CALLS
-
-
-@given(talks(Kind.ROUTINE))
-def test_the_routine_never_logs_in_at_a_bank(talk: Talk) -> None:
-    for call in talk.at(Step.AUTHORIZE):
-        request = conversations.request(call.conversation)
-        assert request.operation is Operation.AUTHORIZE
-        assert (request.body or {})["MostRecentCached"] is True
-
-
-@given(talks(Kind.MANUAL))
-def test_a_manual_refresh_logs_in_once_and_again_only_where_flinks_turned_its_token_away(talk: Talk) -> None:
-    lives = talk.at(Step.AUTHORIZE)
-    assert len(lives) <= 2
-    assert all(isinstance(call.outcome, CredentialRefused) for call in lives[:-1])
-
-
-@given(talks(*Kind))
-def test_no_token_is_used_twice_and_none_is_kept(talk: Talk) -> None:
-    used = [call.conversation.token for call in talk.calls if call.conversation.step in {Step.AUTHORIZE, Step.SET}]
-    sent = [token.reveal() for token in used if token is not None]
-    assert len(sent) == len(set(sent))
-    kept = {Step.MINT, Step.FETCH, Step.POLL, Step.REPORT}
-    assert all(call.conversation.token is None for call in talk.calls if call.conversation.step in kept)
-
-
-@given(talks(Kind.ROUTINE, Kind.MANUAL))
-def test_an_authorize_has_a_token_where_tokens_are_minted(talk: Talk) -> None:
-    for call in talk.at(Step.AUTHORIZE):
-        assert (call.conversation.token is not None) is call.conversation.terms.mints_tokens
-
-
-@given(talks(*Kind))
-def test_at_most_one_fresh_token_is_minted_for_one_that_was_refused(talk: Talk) -> None:
-    refused = [
-        call
-        for call in talk.calls
-        if isinstance(call.outcome, CredentialRefused) and call.conversation.token is not None
-    ]
-    renewed = [call for call in refused if call.turn.following is not None]
-    assert len(renewed) <= 1
-    assert all(call.turn.following and call.turn.following.step is Step.MINT for call in renewed)
-    assert refused[:1] == renewed
-
-
-@given(talks(Kind.ROUTINE, Kind.MANUAL))
-def test_polls_wait_ten_seconds_and_are_at_most_180_for_each_session(talk: Talk) -> None:
-    polls = 0
-    for call in talk.calls:
-        polls = polls + 1 if call.conversation.step is Step.POLL else 0
-        assert polls <= POLL_LIMIT
-        assert polls == 0 or call.waited_seconds == POLL_SECONDS
-
-
-@given(talks(Kind.CHANGE))
-def test_every_schedule_change_that_was_sent_ends_as_confirmed_or_failed(talk: Talk) -> None:
-    for call in talk.at(Step.SET):
-        ends = [effect for effect in call.turn.effects if isinstance(effect, Confirmed | ChangeFailed)]
-        assert len(ends) == 1
-        assert isinstance(ends[0], Confirmed) is isinstance(call.outcome, wire.ScheduleSet)
-        assert ends[0].login_id == login()
-    assert not any(isinstance(effect, Confirmed) for call in talk.at(Step.MINT) for effect in call.turn.effects)
-
-
-@given(talks(*Kind))
-def test_nothing_but_an_answer_about_this_login_confirms_a_change(talk: Talk) -> None:
-    for call in talk.calls:
-        if any(isinstance(effect, Confirmed) for effect in call.turn.effects):
-            assert isinstance(call.outcome, wire.ScheduleSet)
-
-
-@given(talks(Kind.ROUTINE, Kind.MANUAL))
-def test_whatever_becomes_of_a_fetch_the_success_of_the_authorize_stays(talk: Talk) -> None:
-    said: Sighting | None = None
-    for call in talk.calls:
-        sightings = [effect for effect in call.turn.effects if isinstance(effect, Sighting)]
-        if call.conversation.step in {Step.FETCH, Step.POLL}:
-            assert all(said and each == replace(said, routine_done=True) for each in sightings)
-            assert not any(isinstance(effect, Refused) for effect in call.turn.effects)
-        elif sightings:
-            (said,) = sightings
-
-
-@given(talks(Kind.ROUTINE))
-def test_the_routine_of_a_login_ends_done_put_off_refused_or_without_a_credential(talk: Talk) -> None:
-    last = [effect for effect in talk.last.effects if isinstance(effect, Sighting | Deferral | Refused)]
-    if last:
-        (end,) = last
-        assert not isinstance(end, Sighting) or end.routine_done
-    else:
-        assert isinstance(talk.last.trouble, CredentialRefused)
-        assert talk.last.gave_up
-
-
-@given(talks(Kind.ROUTINE, Kind.MANUAL, Kind.CHANGE))
-def test_only_a_wish_for_fewer_calls_puts_off_without_counting(talk: Talk) -> None:
-    for call in talk.calls:
-        for effect in call.turn.effects:
-            if isinstance(effect, Deferral):
-                counted = 0 if isinstance(call.outcome, FlinksThrottled) else 1
-                assert effect.attempts == call.conversation.attempts + counted
-                assert effect.not_before > NOW
-
-
-@given(talks(*Kind))
-def test_a_conversation_that_gave_up_says_why_and_one_that_goes_on_has_not_given_up(talk: Talk) -> None:
-    for call in talk.calls:
-        turn = call.turn
-        assert not (turn.gave_up and turn.following)
-        assert turn.trouble is not None or not turn.gave_up
-
-
-@given(talks(Kind.ROUTINE, Kind.MANUAL))
-def test_a_failed_authorize_leaves_flag_and_last_refresh_as_they_were(talk: Talk) -> None:
-    for effect in talk.effects:
-        if isinstance(effect, Sighting) and effect.code is not None:
-            assert (effect.flag, effect.refreshed_at) == (Flag.UNKNOWN, None)
-        if isinstance(effect, Sighting) and effect.code is None:
-            assert effect.refreshed_at in {REFRESHED, None}

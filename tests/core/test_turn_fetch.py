@@ -74,6 +74,10 @@ def test_pending_data_is_polled_every_ten_seconds_with_the_newest_request_id() -
     assert talk.effects[-2:] == [DATA, SEEN]
 
 
+def test_flinks_has_thirty_minutes_for_the_data() -> None:
+    assert (POLL_LIMIT, POLL_SECONDS) == (180, 10)
+
+
 def test_data_that_is_not_there_after_30_minutes_is_put_off() -> None:
     talk = told(FETCHING, authorized(), *[PENDING] * (POLL_LIMIT + 1))
     assert len(talk.at(Step.POLL)) == POLL_LIMIT

@@ -8,11 +8,11 @@ from itertools import count, cycle
 from refreshd.core import conversation as conversations
 from refreshd.core import wire
 from refreshd.core.codes import KNOWN_CODES, reaction_of
-from refreshd.core.conversation import Conversation, Step
+from refreshd.core.conversation import Conversation, Kind, Step, Terms
 from refreshd.core.errors import CredentialRefused, FlinksError, FlinksThrottled, FlinksUnreachable, FlinksUnreadable
 from refreshd.core.model import Effect, Flag, Reaction, Report
 from refreshd.core.turn import Turn, advance, fail
-from tests.support.builders import NOW, ago, login
+from tests.support.builders import NOW, ago, guarded, login
 
 Outcome = wire.VendorAnswer | FlinksError
 
@@ -160,3 +160,17 @@ def told(first: Conversation, *outcomes: Outcome) -> Talk:
         talk.calls.append(Call(conversation=following, waited_seconds=waited, outcome=outcome, turn=turn))
         following, waited = turn.following, turn.wait_seconds
     return talk
+
+
+def first_call(kind: Kind, terms: Terms) -> Conversation:
+    """A conversation as it begins, with a login whose last fetched refresh is three days old."""
+    stored = ago(days=3)
+    match kind:
+        case Kind.REPORT:
+            return conversations.read_report(terms)
+        case Kind.ROUTINE:
+            return conversations.routine(login(), terms, attempts=1, fetched_refresh_at=stored)
+        case Kind.MANUAL:
+            return conversations.manual(login(), terms, attempts=1, fetched_refresh_at=stored)
+        case Kind.CHANGE:
+            return conversations.set_schedule(guarded(), terms, attempts=1)

@@ -10,6 +10,8 @@ from refreshd.core import codes
 from refreshd.core.model import Disposition, Evidence, Flag, Listing, Reaction
 from refreshd.core.timing import ELIGIBILITY
 
+_REPORT_IS_READ_WITHIN = timedelta(hours=1)
+
 
 class Failure(NamedTuple):
     """Why the last refresh attempt failed: the vendor's code (or state) and what clears it."""
@@ -95,11 +97,18 @@ def lapsed(evidence: Evidence, now: datetime) -> bool:
     return evidence.refreshed_at is None or now - evidence.refreshed_at >= ELIGIBILITY
 
 
-def next_turn(evidence: Evidence, unobserved_after: timedelta, now: datetime) -> datetime | None:
-    """The next moment at which time alone may change an active login's verdict, its lane or its staleness."""
+def next_turn(
+    evidence: Evidence, stale_after: timedelta, unobserved_after: timedelta, now: datetime
+) -> datetime | None:
+    """The next moment at which time alone may change an active login's verdict, its lane or its staleness.
+
+    A listing that stays as it is grows newer with each report, and that alone has nobody judged again: so a listed login is judged
+    once more when its refresh will have grown too old.
+    """
     last_seen_at, refreshed_at = seen_at(evidence), evidence.refreshed_at
     turns = [
         last_seen_at + unobserved_after if last_seen_at else None,
+        refreshed_at + stale_after + _REPORT_IS_READ_WITHIN if refreshed_at and evidence.listing else None,
         refreshed_at + ELIGIBILITY if refreshed_at else None,
     ]
     return min((each for each in turns if each is not None and each > now), default=None)

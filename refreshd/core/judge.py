@@ -232,7 +232,7 @@ def _active(
         name=name,
         reason=reason,
         sentence=sentence,
-        until=next_turn(case.evidence, case.policy.unobserved_after, case.now),
+        until=next_turn(case.evidence, case.policy.stale_after, case.policy.unobserved_after, case.now),
         lane=lane,
         stale=is_unobserved(case.evidence, case.policy.unobserved_after, case.now)
         or (observed(case.evidence) and old_when_seen(case.evidence, case.policy.stale_after)),

@@ -6,9 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from refreshd.core.judge import JudgePolicy, judge
-from refreshd.core.model import Evidence, Verdict, VerdictName
-from tests.support.builders import ACTIVE, INACTIVE, JUDGE, NEW, NOW, ago, answered, hold, refused
-from tests.support.strategies import evidences, judge_policies, moments
+from refreshd.core.model import Evidence, Flag, Listing, Verdict, VerdictName
+from tests.support.builders import ACTIVE, INACTIVE, JUDGE, NEW, NOW, ago, answered, hold, listed, refused
+from tests.support.strategies import evidences, judge_policies, listings, moments
 
 HOUR = timedelta(hours=1)
 BIT = timedelta(microseconds=1)
@@ -24,6 +24,10 @@ RUNS_OUT: dict[str, tuple[Evidence, datetime | None]] = {
     "lapsed and unobserved for ever": (
         replace(ACTIVE, answer=answered(hours=50), flag_seen_at=None, refreshed_at=ago(days=8)),
         None,
+    ),
+    "listed until later reports will have found its refresh too old": (
+        replace(ACTIVE, listing=listed("RETRY_LATER")),
+        ago(hours=10) + timedelta(hours=36 + 1),
     ),
     "unseen for ever": (NEW, None),
     "leaking for ever": (INACTIVE, None),
@@ -117,7 +121,7 @@ def test_judging_again_at_each_end_comes_to_rest(evidence: Evidence, policy: Jud
     ends = 0
     while (until := judge(evidence, policy, now).until) is not None:
         now, ends = until, ends + 1
-        assert ends <= 3
+        assert ends <= 4
 
 
 @given(evidences(active=False), judge_policies, moments)
@@ -125,3 +129,22 @@ def test_without_a_confirmation_no_inactive_login_counts_as_disabled(
     evidence: Evidence, policy: JudgePolicy, now: datetime
 ) -> None:
     assert judge(replace(evidence, confirmed_off_at=None), policy, now).name is not VerdictName.DISABLED
+
+
+@settings(max_examples=40)
+@given(evidences(active=True), listings, st.timedeltas(min_value=timedelta(0), max_value=timedelta(hours=40)))
+def test_a_listing_that_only_grows_newer_is_judged_again_in_time(
+    evidence: Evidence, listing: Listing, age: timedelta
+) -> None:
+    """The ledger moves the time of an unchanged listing along with each report, and judges again only at `until`."""
+    listed_now = replace(listing, reported_at=NOW)
+    before = replace(evidence, flag=Flag.ON, flag_seen_at=NOW, refreshed_at=NOW - age, answer=None, listing=listed_now)
+    stored, wrong_for = judge(before, JUDGE, NOW), timedelta(0)
+    for hour in range(1, 72):
+        now = NOW + hour * HOUR
+        reported = replace(before, listing=replace(listing, reported_at=now))
+        if stored.until is not None and stored.until <= now:
+            stored = judge(reported, JUDGE, now)
+        agree = judge(reported, JUDGE, now).stale == stored.stale
+        wrong_for = timedelta(0) if agree else wrong_for + HOUR
+        assert wrong_for <= HOUR

@@ -1,5 +1,6 @@
 """All commands in one table, in the order in which `refreshd --help` teaches them."""
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 import refreshd
+from refreshd.cli.checkup import doctor
 from refreshd.cli.clients import import_clients
 from refreshd.cli.explain import explain
 from refreshd.cli.logins import logins
@@ -19,6 +21,7 @@ from refreshd.cli.simulate import simulate
 from refreshd.cli.start import told
 from refreshd.cli.status import status
 from refreshd.core.errors import SettingsError
+from refreshd.logs import configure_logging
 
 _EXAMPLES = """\
 [bold]A first day[/]
@@ -55,6 +58,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     (_DECIDE, "plan", plan),
     (_DECIDE, "plans", plans),
     (_DECIDE, "approve", approve),
+    (_SET_UP, "doctor", doctor),
     (_SET_UP, "migrate", migrate),
     (_SET_UP, "import", import_clients),
     (_TRY, "demo", demo),
@@ -100,7 +104,8 @@ def build() -> typer.Typer:
 
 
 def run_command(argv: Sequence[str]) -> int:
-    """Run one command and give its exit code."""
+    """Run one command and give its exit code. Only trouble is logged, unless the command (`run`, `once`) says otherwise."""
+    configure_logging(level=logging.ERROR)
     try:
         code = build()(args=list(argv), prog_name="refreshd", standalone_mode=False)
     except typer.TyperException as error:

@@ -110,7 +110,9 @@ def _verdict_facts(story: _Story, login: StoredLogin, now: datetime) -> Iterator
         )
     if verdict.error_code:
         yield "means", codes.meaning_of(verdict.error_code).advice
-    yield "next", coming.action + (f", {phrases.when(coming.at, now)}" if coming.at else "")
+    yield "next", coming.action
+    if coming.at is not None:
+        yield "at", "now, as soon as the budget allows" if coming.at <= now else phrases.when(coming.at, now)
     yield "changes when", coming.turning
     if verdict.until:
         yield "or by time", phrases.when(verdict.until, now)
@@ -178,7 +180,7 @@ def _show_calls(screen: Screen, calls: Sequence[CallTrace], now: datetime) -> No
         Column(head="answer"),
     ]
     rows = (
-        (phrases.age(each.called_at, now), each.operation.value, f"{each.latency_seconds:.2f} s", _said(each))
+        (phrases.age(each.called_at, now), each.operation.value, f"{each.latency_seconds * 1000:,.0f} ms", _said(each))
         for each in calls
     )
     screen.table(columns, rows)

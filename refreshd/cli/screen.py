@@ -66,6 +66,20 @@ class Screen:
         else:
             self._raw(" " * indent + _plain(text))
 
+    def hanging(self, head: Cell, text: Cell) -> None:
+        """A head and what belongs to it, its further lines indented below its first."""
+        if not self.is_terminal:
+            lines = _plain(text).split("\n")
+            blank = " " * cell_len(_plain(head))
+            for index, line in enumerate(lines):
+                self._raw(f"{blank if index else _plain(head)}{line}")
+            return
+        grid = Table.grid(padding=0)
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(head, text)
+        self._out.print(grid)
+
     def title(self, text: str) -> None:
         """The head of a section, with air above it."""
         self.line()

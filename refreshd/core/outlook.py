@@ -24,7 +24,7 @@ class RoutineTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """`at` None: as soon as the budget allows where something is to be done, never where it waits for a person."""
+    """`at` not later than now: as soon as the budget allows. None: it waits for a person."""
 
     action: str
     at: datetime | None
@@ -106,14 +106,14 @@ def _turning(verdict: Verdict) -> str:
     return "a failed refresh, no new refresh for too long, silence from Flinks, or its last client leaves"
 
 
-def _authorize_at(evidence: Evidence, routine: RoutineTimes, now: datetime) -> datetime | None:
-    """None when its turn in today's routine has come already."""
+def _authorize_at(evidence: Evidence, routine: RoutineTimes, now: datetime) -> datetime:
+    """Now while its turn in the present routine is still to come; never in the vendor's night."""
     done = routine.done_at is not None and routine.done_at >= routine.began
     at = routine.following if done else max(now, evidence.not_before or now)
     if timing.in_vendor_window(at):
         at = timing.latest_window_end(at) + timedelta(days=1)
-    return at if at > now else None
+    return at
 
 
-def _later(moment: datetime | None, now: datetime) -> datetime | None:
-    return moment if moment is not None and moment > now else None
+def _later(moment: datetime | None, now: datetime) -> datetime:
+    return now if moment is None else max(moment, now)

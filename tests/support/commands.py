@@ -1,13 +1,16 @@
 """Runs refreshd's own commands, in this process or in one of their own, and keeps what they print."""
 
 import io
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from unittest.mock import patch
+
+import structlog
 
 from refreshd.cli import main
 
@@ -28,15 +31,33 @@ class Ran:
         return " ".join((self.out + " " + self.err).split())
 
 
-def refreshd(*argv: str, env: Mapping[str, str] | None = None) -> Ran:
+def refreshd(*argv: str, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> Ran:
     """Run a command in this process; `env` is all that it sees of REFRESHD_*."""
     out, err = io.StringIO(), io.StringIO()
-    with patch.dict(os.environ, environment(env), clear=True), redirect_stdout(out), redirect_stderr(err):
+    with (
+        patch.dict(os.environ, environment(env), clear=True),
+        patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        _logging_as_before(),
+    ):
         try:
             main(argv)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
     return Ran(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+@contextmanager
+def _logging_as_before() -> Iterator[None]:
+    """A command sets logging up for its whole process; the tests after it want theirs back."""
+    root, configured = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = handlers, level
+        structlog.configure(**configured)
 
 
 def start_refreshd(*argv: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":

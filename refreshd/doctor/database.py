@@ -1,0 +1,91 @@
+"""The ledger's side: the server answers, takes writes, tells the same time, and has our schema."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+
+from refreshd import migrate
+from refreshd.core.errors import LedgerUnavailable, SchemaMismatch
+from refreshd.doctor.finding import Finding, Tell, bad, good, of_error, warning
+from refreshd.ports import Clock
+from refreshd.postgres import Connection, connect, database_trouble
+from refreshd.settings import Settings
+from refreshd.sqlfiles import Queries, load_queries
+
+CLOCKS_DIFFER_BY = timedelta(seconds=5)
+"""More than this between our clock and the server's is worth a word: the ledger's dates are ours, its lease is the server's."""
+
+
+@cache
+def queries() -> Queries:
+    return load_queries("doctor")
+
+
+@dataclass(slots=True, kw_only=True)
+class Patient:
+    """Who is examined, and what is known so far."""
+
+    settings: Settings
+    clock: Clock
+    is_migrated: bool = False
+
+
+async def examine_database(patient: Patient, url: str, tell: Tell) -> None:
+    async with _session(patient, url) as session:
+        tell(await _server(patient, session))
+        tell(await _schema(patient, session))
+        if patient.is_migrated:
+            tell(await _writes(session))
+
+
+@asynccontextmanager
+async def _session(patient: Patient, url: str) -> AsyncIterator[Connection]:
+    session = await connect(url, schema=patient.settings.database_schema, name="refreshd doctor")
+    try:
+        with database_trouble():
+            yield session
+    finally:
+        session.terminate()
+
+
+async def _server(patient: Patient, session: Connection) -> Finding:
+    row = await session.fetchrow(*queries()["server"]())
+    if row is None:
+        raise AssertionError("a SELECT of scalars has one row")
+    name = f"PostgreSQL {row['version'].split()[0]}"
+    if row["read_only"]:
+        return bad("database", f"{name} is read-only", "name the primary in REFRESHD_DATABASE_URL", exit_code=4)
+    apart = abs(patient.clock.now() - row["clock"])
+    if apart > CLOCKS_DIFFER_BY and patient.settings.scaled_dates is None:
+        seconds = round(apart.total_seconds())
+        return warning("database", f"{name} answers; its clock is {seconds} s away from ours", "set both clocks by NTP")
+    return good("database", f"{name} answers")
+
+
+async def _schema(patient: Patient, session: Connection) -> Finding:
+    schema = patient.settings.database_schema
+    try:
+        status = await migrate.require_current(session)
+    except SchemaMismatch as error:
+        return of_error("schema", error)
+    patient.is_migrated = True
+    if status.newer:
+        names = ", ".join(each.label for each in status.newer)
+        return warning("schema", f"{schema} has migrations of a newer refreshd, which only add: {names}")
+    return good("schema", f"{schema} has every migration, up to {status.applied[-1].label}")
+
+
+async def _writes(session: Connection) -> Finding:
+    """A write that is rolled back."""
+    transaction = session.transaction()
+    await transaction.start()
+    try:
+        with database_trouble():
+            await session.execute(*queries()["try_write"]())
+    except LedgerUnavailable as error:
+        return of_error("writing", error)
+    finally:
+        await transaction.rollback()
+    return good("writing", "the role may write the ledger")

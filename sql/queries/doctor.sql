@@ -1,0 +1,20 @@
+-- What `refreshd doctor` asks of the database itself, and of the trace.
+
+-- name: server()^
+-- Which server it is, whether it takes writes, and what time it thinks it is.
+SELECT
+    current_setting('server_version') AS version,
+    pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on' AS read_only,
+    clock_timestamp() AS clock;
+
+-- name: try_write()!
+-- A write that changes nothing, for a transaction that is rolled back.
+UPDATE landmark
+SET single = landmark.single;
+
+-- name: newest_calls(since)
+-- The newest call of each operation since then.
+SELECT DISTINCT ON (call.operation) call.operation, call.called_at, call.http_status, call.flinks_code, call.failure
+FROM call
+WHERE call.called_at > :since
+ORDER BY call.operation, call.called_at DESC;

@@ -19,12 +19,14 @@ from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.core import codes
 from refreshd.core.errors import InputRejected
+from refreshd.core.evidence import lapsed
+from refreshd.core.forecast import eligible_until
 from refreshd.core.judge import judge
 from refreshd.core.model import CallTrace, Evidence, Flag, LoginId, Verdict
 from refreshd.core.outlook import Outlook, RoutineTimes, outlook
 from refreshd.core.timing import next_routine_start
 from refreshd.ports import LinkedClient, ScheduleEvent, StoredLogin
-from refreshd.settings import Settings
+from refreshd.settings import Integration, Settings
 
 _CALLS = 8
 _EVENTS = 8
@@ -60,7 +62,8 @@ async def _explain(screen: Screen, settings: Settings, login_id: LoginId, *, as_
         return
     _show_verdict(screen, story, here.now)
     screen.title("Evidence")
-    screen.facts(_evidence(story.login.evidence, here.now))
+    polling = here.settings.integration is Integration.POLLING
+    screen.facts(_evidence(story.login.evidence, here.now, polling=polling))
     _show_clients(screen, story.clients)
     _show_calls(screen, story.calls, here.now)
     _show_events(screen, story.events, here.now)
@@ -118,13 +121,15 @@ def _verdict_facts(story: _Story, login: StoredLogin, now: datetime) -> Iterator
         yield "or by time", phrases.when(verdict.until, now)
 
 
-def _evidence(evidence: Evidence, now: datetime) -> Iterator[tuple[str, Cell]]:
+def _evidence(evidence: Evidence, now: datetime, *, polling: bool) -> Iterator[tuple[str, Cell]]:
     yield "institution", clean(evidence.institution or "not known yet")
     yield "scheduled refresh", _flag(evidence, now)
     yield "last refresh", phrases.when(evidence.refreshed_at, now)
     yield "last answer", _answer(evidence, now)
     yield "last cached call", phrases.when(evidence.cached_call_at, now)
     yield "in the report", _listing(evidence, now)
+    if evidence.active:
+        yield "eligible until", _deadline(evidence, now, polling=polling)
     if evidence.inactive_since:
         yield "inactive since", phrases.when(evidence.inactive_since, now)
     if evidence.confirmed_off_at:
@@ -133,6 +138,19 @@ def _evidence(evidence: Evidence, now: datetime) -> Iterator[tuple[str, Cell]]:
         yield "refused", f"{clean(evidence.refusal.code)}, {phrases.when(evidence.refusal.refused_at, now)}"
     if evidence.attempts:
         yield "fruitless rounds", f"{evidence.attempts}; next try not before {phrases.when(evidence.not_before, now)}"
+
+
+def _deadline(evidence: Evidence, now: datetime, *, polling: bool) -> str:
+    """By the vendor's two seven-day clocks alone; an error can end it earlier."""
+    until = eligible_until(evidence, polling=polling)
+    if until is None:
+        return "not eligible: " + (
+            "no good refresh is known" if evidence.refreshed_at is None else "no cached call yet"
+        )
+    if until > now:
+        return f"{phrases.when(until, now)}, if no good refresh{' and no cached call' if polling else ''} comes before"
+    mended = "its user must connect again" if lapsed(evidence, now) else "the next cached call revives it"
+    return f"lapsed {phrases.when(until, now)}; {mended}"
 
 
 def _flag(evidence: Evidence, now: datetime) -> str:

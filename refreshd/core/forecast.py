@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from refreshd.core import timing
 from refreshd.core.conversation import Terms
-from refreshd.core.model import FetchDepth
+from refreshd.core.model import Evidence, FetchDepth
 
 DAY = timedelta(hours=24)
 NIGHT = timedelta(hours=4)
@@ -35,3 +35,14 @@ def routine_end(start: datetime, length: timedelta) -> datetime:
 def fits_in_a_day(length: timedelta) -> bool:
     """Whether one day's routine is over before the next begins; if not, logins lapse although the daemon works on."""
     return length <= DAY - NIGHT
+
+
+def eligible_until(evidence: Evidence, *, polling: bool) -> datetime | None:
+    """When Flinks will stop refreshing the login at night, by the clocks alone; None where one of them never began.
+
+    Seven days after the last good refresh and, for a polling integration, seven days after the last cached call; the call is the
+    clock that we can move. https://docs.flinks.com/guides/connect/nightly-refresh
+    """
+    clocks = (evidence.refreshed_at, evidence.cached_call_at) if polling else (evidence.refreshed_at,)
+    began = [each for each in clocks if each is not None]
+    return min(began) + timing.ELIGIBILITY if len(began) == len(clocks) else None

@@ -239,13 +239,21 @@ def _asked_request_id(request: wire.Request) -> str | None:
 
 
 def log_call(trace: CallTrace) -> None:
-    """One line a call; what is in it may be stored and shown, see `CallTrace`."""
+    """One line a call, with all that the vendor's guide wants traced; it may be stored and shown, see `CallTrace`.
+
+    https://flinks.freshdesk.com/support/solutions/articles/43000436178-nightly-refresh-routine-flow
+    """
     _log.info(
         "flinks_call",
         operation=trace.operation.value,
+        method=trace.method,
+        url=trace.url,
+        parameters=None if trace.body is None else dict(trace.body),
         login_id=None if trace.login_id is None else str(trace.login_id),
         status=trace.http_status,
         code=trace.flinks_code,
+        message=trace.message,
+        request_id=trace.request_id,
         failure=trace.failure,
         latency_seconds=round(trace.latency_seconds, 3),
         attempt=trace.attempt,

@@ -326,6 +326,9 @@ async def test_every_call_is_one_line_without_a_secret(office: Office) -> None:
     assert line["event"] == "flinks_call"
     assert (line["operation"], line["status"], line["attempt"], line["pass_id"]) == ("authorize", 200, 2, 7)
     assert line["login_id"] == str(LOGIN)
+    assert line["url"].endswith("/BankingServices/Authorize")
+    assert line["parameters"]["LoginId"] == str(LOGIN)
+    assert {"code", "message", "request_id"} <= line.keys()
 
 
 @pytest.mark.parametrize("status", [200, 401, 502])

@@ -237,6 +237,10 @@ CREATE TABLE landmark (
 
 INSERT INTO landmark DEFAULT VALUES;
 
+-- Without statistics Postgres takes a small new table for one of thousands of rows, and plans every join with it accordingly.
+ANALYZE lease;
+ANALYZE landmark;
+
 -- What the application may read: one row a login. Where must_reconnect is true its user has to go through Flinks Connect again.
 CREATE VIEW login_status AS
 SELECT
@@ -256,6 +260,9 @@ FROM login
 CROSS JOIN landmark;
 
 -- Whether a login is active --------------------------------------------------------------------------------------------------------
+--
+-- These functions never read a table from end to end where an index leads to the rows: a session keeps its plans, and one that was made
+-- while the tables were small would make the last rows of a long load a thousand times slower than the first.
 
 -- The channel on which this schema says that something changed. Two schemas never share one.
 CREATE FUNCTION activity_channel() RETURNS text
@@ -276,7 +283,7 @@ $$;
 -- Rows are locked in the order of login_id, as everywhere. Each is written even when it stays as it is: a concurrent transaction
 -- that works on an older snapshot (REPEATABLE READ) must fail on it rather than decide on what it cannot see.
 CREATE FUNCTION settle_logins(touched uuid[]) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 DECLARE
     moment CONSTANT timestamptz := writer_now();
     created uuid[];
@@ -360,7 +367,7 @@ $$;
 -- Links were added, changed or removed. The clients of added links are locked first: whoever sets one of them inactive meanwhile does
 -- not see the new link, and we do not see the new state.
 CREATE FUNCTION client_login_written() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 DECLARE
     touched uuid[];
     linked text[];
@@ -402,18 +409,18 @@ FOR EACH STATEMENT EXECUTE FUNCTION client_login_written();
 
 -- Clients were set active or inactive. (A new client has no links yet; a deleted or renamed one takes its links along by foreign key.)
 CREATE FUNCTION client_updated() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 DECLARE
+    changed text[];
     touched uuid[];
 BEGIN
-    WITH changed AS (
+    SELECT array_agg(each.client_id) INTO changed
+    FROM (
         (SELECT client_id, active FROM before EXCEPT SELECT client_id, active FROM after)
         UNION ALL
         (SELECT client_id, active FROM after EXCEPT SELECT client_id, active FROM before)
-    )
-    SELECT array_agg(DISTINCT client_login.login_id) INTO touched
-    FROM client_login
-    WHERE client_login.client_id IN (SELECT changed.client_id FROM changed);
+    ) AS each;
+    SELECT array_agg(DISTINCT login_id) INTO touched FROM client_login WHERE client_id = ANY (changed);
     IF touched IS NOT NULL THEN
         PERFORM settle_logins(touched);
     END IF;

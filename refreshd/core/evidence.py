@@ -63,10 +63,17 @@ def standing_failure(evidence: Evidence, stale_after: timedelta) -> Failure | No
     if listing is None:
         return answered
     if answer is None or answer.answered_at < listing.reported_at:
-        return _from_listing(listing)
+        return _more_telling(listing, answered)
     if answered is None and old_when_seen(evidence, stale_after):
         return _from_listing(listing)
     return answered
+
+
+def _more_telling(listing: Listing, answered: Failure | None) -> Failure | None:
+    """A report that names only a state says less than the code of an earlier answer, where both ask for the same."""
+    listed = _from_listing(listing)
+    same = listed is not None and answered is not None and listed.disposition is answered.disposition
+    return answered if same and listing.code is None else listed
 
 
 def _from_listing(listing: Listing) -> Failure | None:

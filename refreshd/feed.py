@@ -38,8 +38,14 @@ class Feed:
     async def run(self) -> None:
         """For as long as the leadership lasts."""
         while True:
-            done = not await self._is_due() or await self.read()
-            await asyncio.sleep(_LOOK_SECONDS if done else _RETRY_SECONDS)
+            taken = await self.read_if_due()
+            await asyncio.sleep(_LOOK_SECONDS if taken else _RETRY_SECONDS)
+
+    async def read_if_due(self) -> bool:
+        """Read unless the ledger remembers a reading within the interval; False when the list was not taken."""
+        last = await self._ledger.source_read_at()
+        due = last is None or self._clock.now() - last >= self._settings.source_interval
+        return not due or await self.read()
 
     async def read(self) -> bool:
         """Read and merge now; False when the list was not taken, which is told in the log."""
@@ -54,10 +60,6 @@ class Feed:
             _log.error("source_refused", file=str(file), error=str(error), hint=hint)
             return False
         return True
-
-    async def _is_due(self) -> bool:
-        last = await self._ledger.source_read_at()
-        return last is None or self._clock.now() - last >= self._settings.source_interval
 
     async def _merge(self, file: Path) -> None:
         query = await asyncio.to_thread(file.read_text, "utf-8")

@@ -1,0 +1,111 @@
+"""The source query feeds the ledger by itself, and a list that cannot be taken changes nothing."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from refreshd.core.guard import GuardPolicy
+from refreshd.core.model import Term
+from refreshd.feed import Feed
+from refreshd.ledger import Ledger
+from refreshd.postgres import Connection
+from refreshd.settings import Settings
+from tests.support.ledger import NOW, active_logins
+
+LOGINS = 60
+QUERY = "SELECT customer AS client_id, bank_login AS login_id, NOT gone AS active FROM company.customer"
+
+
+class _Leader:
+    """Whoever asks is told that we lead."""
+
+    term = Term(0)
+
+
+class Calendar:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.moment = NOW
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+@pytest.fixture
+def calendar() -> Calendar:
+    return Calendar()
+
+
+@pytest.fixture
+async def company(connection: Connection) -> Connection:
+    """The company's own table, in a schema of its own, with 60 customers."""
+    await connection.execute("CREATE SCHEMA company")
+    await connection.execute(
+        "CREATE TABLE company.customer (customer text, bank_login uuid, gone boolean DEFAULT false)"
+    )
+    await connection.execute(
+        "INSERT INTO company.customer SELECT 'c' || n, md5(n::text)::uuid FROM generate_series(1, $1::int) AS n", LOGINS
+    )
+    return connection
+
+
+@pytest.fixture
+def feed(company: Connection, ledger: Ledger, database_url: str, calendar: Calendar, tmp_path: Path) -> Feed:
+    assert not company.is_closed()
+    file = tmp_path / "source.sql"
+    file.write_text(QUERY, encoding="utf-8")
+    settings = Settings(
+        database_url=SecretStr(database_url), source_query_file=file, source_interval=timedelta(hours=1)
+    )
+    policy = GuardPolicy(max_fraction=0.1, max_count=500)
+    return Feed(settings, url=database_url, ledger=ledger, leadership=_Leader(), clock=calendar, policy=policy)
+
+
+async def test_the_companys_own_tables_become_the_ledger(feed: Feed, company: Connection) -> None:
+    assert await feed.read()
+    assert sum((await active_logins(company)).values()) == LOGINS
+
+
+async def test_who_is_gone_from_the_source_becomes_inactive(feed: Feed, company: Connection) -> None:
+    await feed.read()
+    await company.execute("UPDATE company.customer SET gone = true WHERE customer = 'c1'")
+    await company.execute("DELETE FROM company.customer WHERE customer = 'c2'")
+    assert await feed.read()
+    assert sum((await active_logins(company)).values()) == LOGINS - 2
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param("DELETE FROM company.customer WHERE length(customer) = 2", id="lost more than the caps allow"),
+        pytest.param("DELETE FROM company.customer", id="empty"),
+        pytest.param("UPDATE company.customer SET customer = NULL WHERE customer = 'c7'", id="a row without a client"),
+        pytest.param("DROP TABLE company.customer", id="does not run"),
+    ],
+)
+async def test_a_list_that_cannot_be_taken_changes_nothing(feed: Feed, company: Connection, spoil: str) -> None:
+    await feed.read()
+    await company.execute(spoil)
+    assert not await feed.read()
+    assert sum((await active_logins(company)).values()) == LOGINS
+
+
+async def test_a_missing_query_file_is_told_and_nothing_changes(
+    feed: Feed, company: Connection, tmp_path: Path
+) -> None:
+    await feed.read()
+    (tmp_path / "source.sql").unlink()
+    assert not await feed.read()
+    assert sum((await active_logins(company)).values()) == LOGINS
+
+
+async def test_the_ledger_remembers_when_the_source_was_read(feed: Feed, ledger: Ledger, calendar: Calendar) -> None:
+    """A restart does not read it again before its interval has passed."""
+    for late, reads in ((timedelta(0), True), (timedelta(minutes=59), False), (timedelta(minutes=60), True)):
+        calendar.moment = NOW + late
+        before = await ledger.source_read_at()
+        assert await feed.read_if_due()
+        assert (await ledger.source_read_at() != before) is reads

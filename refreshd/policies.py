@@ -1,6 +1,7 @@
 """Settings as the values and the clock that the core and the edges decide by. No defaults: those are the settings' own."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from pydantic import SecretStr
 
@@ -28,6 +29,11 @@ def clock(settings: Settings) -> Clock:
     if scaled is None:
         return SystemClock()
     return ScaledClock.joined(start=scaled.start, factor=scaled.factor, since=scaled.since)
+
+
+def as_dates(duration: timedelta, settings: Settings) -> timedelta:
+    """The span of dates that passes in a real duration: the same, unless dates are scaled."""
+    return duration if settings.scaled_dates is None else duration * settings.scaled_dates.factor
 
 
 def terms(settings: Settings) -> Terms:

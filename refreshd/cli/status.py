@@ -16,6 +16,7 @@ from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, ledger_settings, opened
 from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
+from refreshd.clock import SystemClock
 from refreshd.core import forecast, timing
 from refreshd.core.model import HeldPlan, Lane, LedgerTotals
 from refreshd.ports import Leader, Orphan, StoredPass
@@ -73,7 +74,7 @@ async def _state(settings: Settings) -> _State:
             now=now,
             settings=settings,
             leader=await ledger.leader(),
-            calls=await ledger.calls_since(now - _MINUTE),
+            calls=await ledger.calls_since(now - policies.as_dates(_MINUTE, settings)),
             totals=totals,
             routine=await _routine(here, totals),
             plans=await ledger.plans(),
@@ -141,7 +142,8 @@ def _leader(state: _State) -> Cell:
     leader = state.leader
     if leader is None or not leader.held:
         return Text("nobody leads this ledger; start refreshd run", "bold yellow")
-    return f"{leader.holder} since {phrases.when(leader.acquired_at, state.now)}, term {leader.term}"
+    # Leases live by the database's clock, which no scaling of dates reaches.
+    return f"{leader.holder} since {phrases.when(leader.acquired_at, SystemClock().now())}, term {leader.term}"
 
 
 def _night(now: datetime) -> str:

@@ -5,11 +5,15 @@ for an hour of the day.
 """
 
 import asyncio
+import shutil
+import sys
 from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
+from rich.table import Table
 
 from refreshd.core.guard import WINDOW
 from refreshd.core.judge import judge
@@ -56,7 +60,7 @@ class Day:
             f"and at most {RATE_PER_MINUTE} calls leave in any 60 seconds.\n\n"
             f"  look meanwhile    {address}/\n"
             f"                    {address}/metrics\n"
-            f"  in another shell  export REFRESHD_CONFIG={self._stage.config_file}\n"
+            f"  in another shell  export {_on_path()}REFRESHD_CONFIG={self._stage.config_file}\n"
             "                    refreshd status\n"
             "                    refreshd plans\n"
             "                    refreshd logins --verdict reconnect\n"
@@ -169,7 +173,12 @@ class Day:
     # Waiting and looking ------------------------------------------------------------------------------------------------------------
 
     def _tell(self, text: str) -> None:
-        self._console.print(f"[dim]{self._stage.clock.now():%a %H:%M}[/]  {text}", soft_wrap=True)
+        """One line of the story: when, and what; long ones hang under their beginning."""
+        line = Table.grid(padding=(0, 2))
+        line.add_column(no_wrap=True, style="dim")
+        line.add_column()
+        line.add_row(f"{self._stage.clock.now():%a %H:%M}", text)
+        self._console.print(line)
 
     def _say_who_is_inactive(self) -> None:
         """The simulator judges our calls by what the company says, from this moment on."""
@@ -212,6 +221,14 @@ class Day:
         found = await self._ledger.logins(VerdictName.STALE, after=None, limit=100)
         silent = [each for each in found if each.evidence.refreshed_at is not None and each.lane is Lane.SAVABLE]
         return next(iter(silent or found), None)
+
+
+def _on_path() -> str:
+    """What another shell needs to find `refreshd`; nothing where the name leads here already (it does not after `make demo`)."""
+    found, own = shutil.which("refreshd"), Path(sys.executable).with_name("refreshd")
+    if not own.exists() or (found is not None and own.samefile(found)):
+        return ""
+    return f"PATH={own.parent}:$PATH "
 
 
 def _fleet(totals: LedgerTotals) -> str:

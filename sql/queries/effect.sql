@@ -1,4 +1,5 @@
--- What finished conversations do to the ledger. Each statement takes many logins, each login once, and locks them by LoginId.
+-- What finished conversations do to the ledger. Each statement takes many logins, each login once, and locks them by LoginId. What was
+-- given travels along with the locked rows: joined a second time, it would be compared row by row by a plan that takes arrays for short.
 
 -- name: sightings(login_ids, seen_ats, flags, refreshed_ats, institutions, codes, lives, routine_dones)!
 -- Authorizes were answered. What Flinks did not say leaves what is stored; its word about a refresh never goes back in time.
@@ -11,21 +12,23 @@ WITH given AS (
         :codes::text[], :lives::boolean[], :routine_dones::boolean[]
     ) AS each (login_id, seen_at, flag, refreshed_at, institution, code, live, routine_done)
 ), locked AS (
-    SELECT login.login_id
+    SELECT
+        login.login_id, given.seen_at, given.flag, given.refreshed_at, given.institution, given.code, given.live, given.routine_done,
+        given.tells_flag
     FROM login
     JOIN given ON given.login_id = login.login_id
     ORDER BY login.login_id
     FOR NO KEY UPDATE OF login
 )
 UPDATE login
-SET answered_at = given.seen_at,
-    answer_code = given.code,
-    flag = CASE WHEN given.tells_flag THEN given.flag ELSE login.flag END,
-    flag_seen_at = CASE WHEN given.tells_flag THEN given.seen_at ELSE login.flag_seen_at END,
-    refreshed_at = GREATEST(login.refreshed_at, given.refreshed_at),
-    institution = COALESCE(given.institution, login.institution),
-    cached_call_at = CASE WHEN given.live THEN login.cached_call_at ELSE given.seen_at END,
-    routine_at = CASE WHEN given.routine_done THEN given.seen_at ELSE login.routine_at END,
+SET answered_at = locked.seen_at,
+    answer_code = locked.code,
+    flag = CASE WHEN locked.tells_flag THEN locked.flag ELSE login.flag END,
+    flag_seen_at = CASE WHEN locked.tells_flag THEN locked.seen_at ELSE login.flag_seen_at END,
+    refreshed_at = GREATEST(login.refreshed_at, locked.refreshed_at),
+    institution = COALESCE(locked.institution, login.institution),
+    cached_call_at = CASE WHEN locked.live THEN login.cached_call_at ELSE locked.seen_at END,
+    routine_at = CASE WHEN locked.routine_done THEN locked.seen_at ELSE login.routine_at END,
     refused_at = NULL,
     refused_code = NULL,
     attempts = 0,
@@ -33,7 +36,6 @@ SET answered_at = given.seen_at,
     evidence_version = login.evidence_version + 1,
     verdict_until = '-infinity'
 FROM locked
-JOIN given ON given.login_id = locked.login_id
 WHERE login.login_id = locked.login_id;
 
 -- name: deferrals(login_ids, attempts, not_befores)!
@@ -42,16 +44,15 @@ WITH given AS (
     SELECT each.login_id, each.attempts, each.not_before
     FROM unnest(:login_ids::uuid[], :attempts::integer[], :not_befores::timestamptz[]) AS each (login_id, attempts, not_before)
 ), locked AS (
-    SELECT login.login_id
+    SELECT login.login_id, given.attempts, given.not_before
     FROM login
     JOIN given ON given.login_id = login.login_id
     ORDER BY login.login_id
     FOR NO KEY UPDATE OF login
 )
 UPDATE login
-SET attempts = LEAST(given.attempts, 32767), not_before = given.not_before
+SET attempts = LEAST(locked.attempts, 32767), not_before = locked.not_before
 FROM locked
-JOIN given ON given.login_id = locked.login_id
 WHERE login.login_id = locked.login_id;
 
 -- name: refusals(login_ids, refused_ats, codes, not_befores, term)!
@@ -216,14 +217,13 @@ WITH given AS (
     FROM given
     ON CONFLICT (login_id, refreshed_at) DO NOTHING
 ), locked AS (
-    SELECT login.login_id
+    SELECT login.login_id, given.refreshed_at, given.fetched_at
     FROM login
     JOIN given ON given.login_id = login.login_id
     ORDER BY login.login_id
     FOR NO KEY UPDATE OF login
 )
 UPDATE login
-SET fetched_refresh_at = GREATEST(login.fetched_refresh_at, given.refreshed_at), routine_at = given.fetched_at
+SET fetched_refresh_at = GREATEST(login.fetched_refresh_at, locked.refreshed_at), routine_at = locked.fetched_at
 FROM locked
-JOIN given ON given.login_id = locked.login_id
 WHERE login.login_id = locked.login_id;

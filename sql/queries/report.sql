@@ -53,7 +53,7 @@ WITH locked AS (
     SELECT login_id
     FROM login
     WHERE listed_since IS NOT NULL
-        AND NOT EXISTS (SELECT FROM unnest(:login_ids::uuid[]) AS card (login_id) WHERE card.login_id = login.login_id)
+        AND login_id NOT IN (SELECT card.login_id FROM unnest(:login_ids::uuid[]) AS card (login_id))
     ORDER BY login_id
     FOR NO KEY UPDATE
 )
@@ -95,7 +95,7 @@ SET attempted_at = excluded.attempted_at, state = excluded.state, code = exclude
 -- name: drop_orphans(login_ids)!
 -- Those that are not in the report any more, or that the ledger has come to know.
 DELETE FROM orphan
-WHERE NOT EXISTS (SELECT FROM unnest(:login_ids::uuid[]) AS card (login_id) WHERE card.login_id = orphan.login_id)
+WHERE orphan.login_id NOT IN (SELECT card.login_id FROM unnest(:login_ids::uuid[]) AS card (login_id))
     OR EXISTS (SELECT FROM login WHERE login.login_id = orphan.login_id);
 
 -- name: mark_read(read_at)!

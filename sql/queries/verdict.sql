@@ -25,21 +25,22 @@ WITH given AS (
         :stales::boolean[], :error_codes::text[], :dispositions::text[]
     ) AS each (login_id, version, name, reason, until, lane, stale, error_code, disposition)
 ), locked AS (
-    SELECT login.login_id
+    SELECT
+        login.login_id, given.version, given.name, given.reason, given.until, given.lane, given.stale, given.error_code,
+        given.disposition
     FROM login
     JOIN given ON given.login_id = login.login_id AND given.version = login.evidence_version
     ORDER BY login.login_id
     FOR NO KEY UPDATE OF login
 )
 UPDATE login
-SET verdict = given.name,
-    reason = given.reason,
-    verdict_since = CASE WHEN login.verdict = given.name THEN login.verdict_since ELSE :now::timestamptz END,
-    verdict_until = COALESCE(given.until, 'infinity'),
-    lane = given.lane,
-    stale = given.stale,
-    error_code = given.error_code,
-    disposition = given.disposition
+SET verdict = locked.name,
+    reason = locked.reason,
+    verdict_since = CASE WHEN login.verdict = locked.name THEN login.verdict_since ELSE :now::timestamptz END,
+    verdict_until = COALESCE(locked.until, 'infinity'),
+    lane = locked.lane,
+    stale = locked.stale,
+    error_code = locked.error_code,
+    disposition = locked.disposition
 FROM locked
-JOIN given ON given.login_id = locked.login_id
-WHERE login.login_id = locked.login_id AND login.evidence_version = given.version;
+WHERE login.login_id = locked.login_id AND login.evidence_version = locked.version;

@@ -12,13 +12,15 @@ async def sum_up(built: Stage, ledger: Ledger, console: Console) -> int:
     """Print it. Returns 0 if the night billed no inactive login and no rule broke, else 1."""
     totals = await ledger.totals(now=built.clock.now())
     audit = built.flinks.audit
-    leaked = sum(audit.bills[each] for each in built.company.inactive_logins())
+    inactive = built.company.inactive_logins()
+    leaked = sum(audit.bills[each] for each in inactive)
+    saved = sum(not audit.bills[each] for each in inactive)
     rate = built.settings.rate_per_minute
     most = audit.most_calls_in(60.0)
     table = Table(show_header=False, box=None, padding=(0, 2))
     for name, value in (
-        ("billed", f"{built.night_billed} logins the night before, {audit.billed_nights} in this one"),
-        ("saved", f"{built.night_billed - audit.billed_nights} login-nights, every night from now on"),
+        ("billed", _billed(built.night_billed, audit.billed_nights, saved)),
+        ("saved", f"{saved} login-nights, every night from now on: logins of clients who left, off at Flinks"),
         ("leaking", f"{built.night_leaked} billed without an active client the night before, {leaked} in this one"),
         ("found", _found(totals)),
         ("calls", f"{audit.calls_counted}, at most {most} in any 60 s; the limit is {rate}"),
@@ -31,6 +33,12 @@ async def sum_up(built: Stage, ledger: Ledger, console: Console) -> int:
     if built.night_leaked != LEFT_LONG_AGO:
         failed = True
     return 1 if failed else 0
+
+
+def _billed(before: int, now: int, saved: int) -> str:
+    others = before - now - saved
+    why = f"; {others} more were not eligible any more" if others > 0 else ""
+    return f"{before} logins the night before, {now} in this one{why}"
 
 
 def _found(totals: LedgerTotals) -> str:

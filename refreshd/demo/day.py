@@ -186,8 +186,8 @@ class Day:
         self._stage.flinks.company_inactive(inactive, seconds=asyncio.get_running_loop().time())
 
     async def _hour(self, since_morning: timedelta) -> None:
-        left = MORNING + since_morning - self._stage.clock.now()
-        await asyncio.sleep(max(0.0, left.total_seconds() / FACTOR))
+        while (left := MORNING + since_morning - self._stage.clock.now()) > timedelta(0):
+            await asyncio.sleep(left.total_seconds() / FACTOR)
 
     async def _until(self, what: str, look: Callable[[], Awaitable[T | None]]) -> T:
         try:

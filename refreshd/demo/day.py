@@ -186,7 +186,7 @@ class Day:
         self._stage.flinks.company_inactive(inactive, seconds=asyncio.get_running_loop().time())
 
     async def _hour(self, since_morning: timedelta) -> None:
-        while (left := MORNING + since_morning - self._stage.clock.now()) > timedelta(0):
+        while (left := MORNING + since_morning - self._stage.clock.now()) > timedelta(0):  # noqa: ASYNC110 - a date, no event
             await asyncio.sleep(left.total_seconds() / FACTOR)
 
     async def _until(self, what: str, look: Callable[[], Awaitable[T | None]]) -> T:

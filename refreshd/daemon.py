@@ -146,7 +146,7 @@ async def check_schema(url: str, settings: Settings) -> None:
     try:
         await migrate.require_current(session)
     finally:
-        await session.close()
+        await postgres.close(session)
 
 
 def database_url(settings: Settings) -> str:

@@ -4,8 +4,9 @@ Knows no table and no query. What it cannot explain as a database that is away, 
 through as it came.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TypeAlias
 
 import asyncpg
@@ -21,6 +22,8 @@ Statement: TypeAlias = tuple[str, *tuple[object, ...]]
 
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
+GOODBYE_SECONDS = 3.0
+"""A server that has gone silent answers no goodbye either; waiting for one would keep a daemon from beginning again."""
 IDLE_IN_TRANSACTION = "15s"
 """A leader that froze in the middle of a write must not keep its successor waiting: the server ends its transaction."""
 
@@ -157,8 +160,20 @@ async def open_database(url: str, *, schema: str, size: int, name: str = "refres
     try:
         yield Database(pool)
     finally:
-        with database_trouble():
+        await _close(pool)
+
+
+async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Politely if the server answers, else at once. What fails here is nobody's trouble: the sessions are gone either way."""
+    with suppress(LedgerUnavailable), database_trouble():
+        async with asyncio.timeout(GOODBYE_SECONDS):
             await pool.close()
+
+
+async def close(session: Connection) -> None:
+    """Likewise, one session."""
+    with suppress(LedgerUnavailable), database_trouble():
+        await session.close(timeout=GOODBYE_SECONDS)
 
 
 async def _leave_as_it_is(_: Connection) -> None:

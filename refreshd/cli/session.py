@@ -34,7 +34,7 @@ async def connection(settings: Settings) -> AsyncIterator[postgres.Connection]:
         try:
             yield session
         finally:
-            await session.close()
+            await postgres.close(session)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

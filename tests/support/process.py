@@ -1,0 +1,123 @@
+"""refreshd in a process of its own, its log lines as they come. Stopped by the process that was started, and by nothing else."""
+
+import asyncio
+import json
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from tests.support.commands import Ran, environment
+
+PATIENCE_SECONDS = 60.0
+
+LogLine = dict[str, object]
+
+
+class Process:
+    """One running command; standard error is read as it comes."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._news = asyncio.Condition()
+        self._over = False
+        self.out = ""
+        self.err: list[str] = []
+
+    async def follow(self) -> None:
+        """Read both streams to their end."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read_out())
+            group.create_task(self._read_err())
+
+    async def _read_out(self) -> None:
+        if self._process.stdout is not None:
+            self.out = (await self._process.stdout.read()).decode()
+
+    async def _read_err(self) -> None:
+        if self._process.stderr is not None:
+            async for line in self._process.stderr:
+                self.err.append(line.decode().rstrip("\n"))
+                await self._tell()
+        self._over = True
+        await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    def lines(self, event: str) -> list[LogLine]:
+        """Every log line of this event so far."""
+        return [line for line in map(_log_line, self.err) if line.get("event") == event]
+
+    async def logged(self, event: str, count: int = 1) -> LogLine:
+        """Wait for the `count`-th line of this event."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS), self._news:
+                await self._news.wait_for(lambda: self._over or len(self.lines(event)) >= count)
+        except TimeoutError:
+            raise AssertionError(f"{event} was not logged in time; the log:\n{self.words}") from None
+        found = self.lines(event)
+        assert len(found) >= count, f"it ended without logging {event}; the log:\n{self.words}"
+        return found[count - 1]
+
+    @property
+    def words(self) -> str:
+        """What it said of itself; the calls, which are many, only at the end."""
+        calls = sum('"flinks_call"' in line for line in self.err)
+        kept = [line for line in self.err if '"flinks_call"' not in line]
+        return "\n".join([*kept, f"and {calls} calls to Flinks"])
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.returncode is None
+
+    def interrupt(self) -> None:
+        self._send(signal.SIGINT)
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._send(signal.SIGKILL)
+
+    def _send(self, sign: signal.Signals) -> None:
+        if self.is_running:
+            self._process.send_signal(sign)
+
+    async def ended(self, within_seconds: float = 4 * PATIENCE_SECONDS) -> Ran:
+        """How it ended, once it has."""
+        try:
+            async with asyncio.timeout(within_seconds):
+                code = await self._process.wait()
+                async with self._news:
+                    await self._news.wait_for(lambda: self._over)
+        except TimeoutError:
+            raise AssertionError(f"it did not end; the log:\n{self.words}") from None
+        return Ran(code=code, out=self.out, err="\n".join(self.err))
+
+
+def _log_line(text: str) -> LogLine:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return {}
+    return line if isinstance(line, dict) else {}
+
+
+@asynccontextmanager
+async def launched(*argv: str, env: Mapping[str, str]) -> AsyncIterator[Process]:
+    """Run `refreshd argv`, and kill it if it still runs at the end of the block."""
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "refreshd", *argv, env=environment(env), stdout=PIPE, stderr=PIPE, limit=1 << 24
+    )
+    process = Process(started)
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(process.follow())
+        try:
+            yield process
+        finally:
+            process.kill()
+            await started.wait()
+            await following

@@ -97,6 +97,7 @@ async def run_once(
 async def _lead_once(settings: Settings, url: str, tally: Tally, clock: Clock) -> None:
     lease = Lease(url, schema=settings.database_schema)
     if not await lease.acquire():
+        await lease.release()  # its session too: uvloop does not close while one is open
         raise DependencyDown(
             "another refreshd leads this ledger, and only one at a time may call Flinks",
             hint="`refreshd status` says who; stop it, or wait until its lease has run out",

@@ -70,6 +70,7 @@ async def examine_vendor(patient: Patient, url: str, tell: Tell, probe: LoginId 
     lease = Lease(url, schema=schema)
     async with postgres.open_database(url, schema=schema, size=2, name="refreshd doctor") as database:
         if not await lease.acquire():
+            await lease.release()
             tell(good("leader", "a daemon leads, and it alone may call Flinks: its last calls speak for the keys"))
             await _examine_trace(patient, database, tell)
             if probe is not None:

@@ -11,6 +11,7 @@ from refreshd.ledger import Ledger
 async def sum_up(built: Stage, ledger: Ledger, console: Console) -> int:
     """Print it. Returns 0 if the night billed no inactive login and no rule broke, else 1."""
     totals = await ledger.totals(now=built.clock.now())
+    built.flinks.advance(built.clock.now())  # it lives only as far as its last call
     audit = built.flinks.audit
     inactive = built.company.inactive_logins()
     leaked = sum(audit.bills[each] for each in inactive)

@@ -79,8 +79,15 @@ def test_a_code_is_reported_in_its_documented_spelling() -> None:
     assert verdict.disposition is Disposition.VENDOR_RETRIES
 
 
-def test_a_refused_login_is_the_operators_case() -> None:
-    verdict = judge(replace(ACTIVE, refusal=refused("INVALID_REQUEST")), JUDGE, NOW)
+OPERATORS_CASES = {
+    "a login that Flinks refuses": replace(ACTIVE, refusal=refused("INVALID_REQUEST")),
+    "a permanent code of its Authorize": replace(ACTIVE, answer=answered("INVALID_REQUEST")),
+}
+
+
+@pytest.mark.parametrize("evidence", OPERATORS_CASES.values(), ids=OPERATORS_CASES.keys())
+def test_an_operator_must_look_at(evidence: Evidence) -> None:
+    verdict = judge(evidence, JUDGE, NOW)
     assert (verdict.error_code, verdict.disposition) == ("INVALID_REQUEST", Disposition.OPERATOR)
 
 

@@ -37,6 +37,11 @@ INACTIVE_CASES: dict[str, tuple[Evidence, VerdictName, str]] = {
         "flag_came_back",
     ),
     "it stood in an earlier report": (replace(OFF, listing=listed(hours=25)), VerdictName.DISABLED, "confirmed_off"),
+    "it stood in a report of the very moment of the confirmation": (
+        replace(OFF, listing=listed(hours=24)),
+        VerdictName.DISABLED,
+        "confirmed_off",
+    ),
     "the flag was seen on later": (
         replace(OFF, flag=Flag.ON, flag_seen_at=ago(hours=23)),
         VerdictName.LEAKING,

@@ -269,7 +269,7 @@ def test_a_code_where_no_login_is_concerned_is_an_error_like_any_other() -> None
     assert turn.report is None
     assert turn.following is not None
     assert turn.trouble is not None
-    assert turn.trouble.code == "INVALID_REQUEST"
+    assert (turn.trouble.code, turn.trouble.status) == ("INVALID_REQUEST", 401)
 
 
 def test_an_error_is_never_a_fact_about_a_login() -> None:

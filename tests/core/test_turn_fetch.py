@@ -88,6 +88,7 @@ def test_a_poll_that_fails_counts_as_one_and_keeps_the_pace() -> None:
     talk = told(FETCHING, authorized(), PENDING, UNREACHABLE, PENDING, UNREACHABLE, READY)
     assert [call.waited_seconds for call in talk.at(Step.POLL)] == [POLL_SECONDS] * 4
     assert talk.at(Step.POLL)[-1].conversation.polls == 4
+    assert [call.turn.trouble for call in talk.at(Step.POLL)] == [UNREACHABLE, None, UNREACHABLE, None]
     assert talk.effects[-2:] == [DATA, SEEN]
 
 

@@ -112,7 +112,7 @@ class Daemon:
         if self._watch.budget is None:
             message = "a leadership needs a budget"
             raise AssertionError(message)
-        async with held(lease):
+        async with held(lease, self._watch.budget):
             given = Given(
                 url=url,
                 ledger=ledger,
@@ -129,9 +129,13 @@ class Daemon:
 
 
 @asynccontextmanager
-async def held(lease: Lease) -> AsyncIterator[None]:
-    """Renew the lease while the block runs, and release it after; LeaseLost cancels the block."""
+async def held(lease: Lease, budget: Budget) -> AsyncIterator[None]:
+    """Renew the lease while the block runs, and release it after; LeaseLost cancels the block.
+
+    The budget begins anew: somebody else may have called until just now, and perhaps faster.
+    """
     done = asyncio.Event()
+    budget.rest(await lease.take_budget(budget.rate_per_minute))
     async with asyncio.TaskGroup() as group:
         group.create_task(lease.hold(done))
         try:

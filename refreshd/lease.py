@@ -66,6 +66,20 @@ class Lease:
         if self._term is None:
             raise LeaseLost(f"another refreshd leads this ledger: term {term} is over")
 
+    async def take_budget(self, rate_per_minute: int) -> float:
+        """Call under this rate from now on; returns the seconds to wait before the first call, because a leader before us called faster.
+
+        Not while `hold` runs, which uses the same session. Raises LeaseLost when somebody else leads by now.
+        """
+        statement = _queries()["take_budget"](rate_per_minute=rate_per_minute, term=self.term)
+        if self._session is None:
+            raise LeaseLost("the session of the lease is gone")
+        with database_trouble():
+            seconds = await self._session.fetchval(*statement)
+        if seconds is None:
+            raise LeaseLost("another refreshd leads this ledger by now")
+        return float(seconds)
+
     async def release(self) -> None:
         """Let it run out at once, so that a standby need not wait. What fails here heals by itself when the lease runs out."""
         term, self._term = self._term, None

@@ -103,8 +103,9 @@ async def _lead_once(settings: Settings, url: str, tally: Tally, clock: Clock) -
             hint="`refreshd status` says who; stop it, or wait until its lease has run out",
         )
     sessions = settings.concurrency + _SESSIONS_BESIDE_CALLS
+    budget = Budget(settings.rate_per_minute, lease)
     async with (
-        held(lease),
+        held(lease, budget),
         postgres.open_database(url, schema=settings.database_schema, size=sessions) as database,
         AiohttpTransport.opened(connections=settings.concurrency) as transport,
     ):
@@ -112,7 +113,7 @@ async def _lead_once(settings: Settings, url: str, tally: Tally, clock: Clock) -
             url=url,
             ledger=Ledger(database),
             lease=lease,
-            budget=Budget(settings.rate_per_minute, lease),
+            budget=budget,
             transport=transport,
             clock=clock,
         )

@@ -79,6 +79,7 @@ class Budget:
         self._on_wait = on_wait
         self._limiter = AsyncLimiter(1, WINDOW_SECONDS / rate_per_minute)
         self._sent: deque[float] = deque(maxlen=rate_per_minute)
+        self._first_wait_seconds = self._limiter.time_period + PERMIT_SECONDS
         self._opens_at_seconds: float | None = None
 
     async def permit(self) -> Permit:
@@ -89,7 +90,7 @@ class Budget:
         loop = asyncio.get_running_loop()
         began = loop.time()
         if self._opens_at_seconds is None:
-            self._opens_at_seconds = began + self._limiter.time_period + PERMIT_SECONDS
+            self._opens_at_seconds = began + self._first_wait_seconds
         await _sleep_until(self._opens_at_seconds)
         await self._limiter.acquire()
         while not self.has_room(now := loop.time()):
@@ -97,6 +98,11 @@ class Budget:
         if self._on_wait is not None:
             self._on_wait(now - began)
         return Permit(self, now)
+
+    def rest(self, seconds: float) -> None:
+        """Hand out no permit for so long: calls of a faster predecessor are still in the window."""
+        opens_at = asyncio.get_running_loop().time() + seconds
+        self._opens_at_seconds = max(self._opens_at_seconds or 0.0, opens_at + self._first_wait_seconds)
 
     def has_room(self, now_seconds: float) -> bool:
         """Whether one more call keeps every window within the rate; a call that leaves late in its second can fill one."""

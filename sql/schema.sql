@@ -41,6 +41,15 @@ CREATE TABLE lease (
 
 INSERT INTO lease (name, holder, term, acquired_at, expires_at) VALUES ('leader', '', 0, '-infinity', '-infinity');
 
+-- One row: the rate under which the newest leader calls, and how long its successor must wait when its own is lower.
+CREATE TABLE budget (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    rate_per_minute integer CHECK (rate_per_minute > 0),
+    opens_at timestamptz NOT NULL DEFAULT '-infinity'
+);
+
+INSERT INTO budget DEFAULT VALUES;
+
 CREATE TABLE reconcile_pass (
     pass_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     term bigint NOT NULL,

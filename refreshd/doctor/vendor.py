@@ -76,15 +76,16 @@ async def examine_vendor(patient: Patient, url: str, tell: Tell, probe: LoginId 
             if probe is not None:
                 tell(bad("write probe", "not sent: only the leader may call Flinks", "stop the daemon for it"))
             return
+        budget = Budget(patient.settings.rate_per_minute, lease)
         with plain_errors():
-            async with held(lease), _caller(patient, lease, Ledger(database)) as caller:
+            async with held(lease, budget), _caller(patient, lease, budget, Ledger(database)) as caller:
                 await _examine_by_calls(patient, caller, tell)
                 tell(await _schedule(patient, database) if probe is None else await write_probe(caller, probe))
                 await caller.keep_traces()
 
 
 @asynccontextmanager
-async def _caller(patient: Patient, lease: Lease, ledger: Ledger) -> AsyncIterator[Caller]:
+async def _caller(patient: Patient, lease: Lease, budget: Budget, ledger: Ledger) -> AsyncIterator[Caller]:
     """Calls under the lease and the budget, each kept for the trace."""
     settings, traces = patient.settings, list[CallTrace]()
 
@@ -102,7 +103,6 @@ async def _caller(patient: Patient, lease: Lease, ledger: Ledger) -> AsyncIterat
             clock=patient.clock,
             observers=(keep,),
         )
-        budget = Budget(settings.rate_per_minute, lease)
         yield Caller(
             settings=settings,
             connection=connection,

@@ -24,6 +24,18 @@ WITH released AS (
 )
 SELECT pg_notify(activity_channel(), 'lease') FROM released;
 
+-- name: take_budget(rate_per_minute, term)$
+-- Seconds until the first call of this leadership. Even spacing holds over a takeover by itself, unless the rate was lowered: then calls
+-- of the last minute count against a limit that they were not made under. No row where the term is not ours any more.
+UPDATE budget
+SET opens_at = CASE
+        WHEN budget.rate_per_minute > :rate_per_minute THEN clock_timestamp() + interval '61 seconds'
+        ELSE budget.opens_at
+    END,
+    rate_per_minute = :rate_per_minute
+WHERE EXISTS (SELECT FROM lease WHERE lease.name = 'leader' AND lease.term = :term)
+RETURNING EXTRACT(epoch FROM GREATEST(budget.opens_at, clock_timestamp()) - clock_timestamp())::double precision;
+
 -- name: fence(term)$
 -- The term, where it is still the newest one. Until the transaction ends nobody can take the lease over.
 SELECT term

@@ -187,6 +187,30 @@ async def test_the_fence_follows_the_lease(make_lease: MakeLease, ledger: Ledger
     await ledger.start_pass(now=NOW, term=Term(second.term))
 
 
+async def test_a_lower_rate_waits_until_the_calls_of_the_faster_leader_are_out_of_the_window(
+    connection: Connection, make_lease: MakeLease
+) -> None:
+    first, second = make_lease(), make_lease()
+    assert await first.acquire()
+    assert await first.take_budget(300) == 0
+    assert await first.take_budget(600) == 0, "a higher rate need not wait: even spacing holds over the takeover"
+    await _run_out(connection)
+
+    assert await second.acquire()
+    wait = await second.take_budget(30)
+    assert 60 < wait <= 61
+    assert 60 < await second.take_budget(30) <= wait, "a restart in the meantime does not forget the rest of the wait"
+
+
+async def test_only_the_leader_takes_the_budget(connection: Connection, make_lease: MakeLease) -> None:
+    first, second = make_lease(), make_lease()
+    assert await first.acquire()
+    await _run_out(connection)
+    assert await second.acquire()
+    with pytest.raises(LeaseLost):
+        await first.take_budget(30)
+
+
 @asynccontextmanager
 async def _cut_off(connection: Connection, lease: Lease) -> AsyncIterator[None]:
     """The server ends the lease's session."""

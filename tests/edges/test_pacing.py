@@ -209,3 +209,14 @@ def test_a_wait_that_is_cancelled_costs_nobody_a_permit() -> None:
         assert loop_time() - asked < WINDOW_SECONDS / 60
 
     in_virtual_time(check)
+
+
+def test_a_budget_that_rests_hands_out_nothing_until_the_faster_calls_are_over() -> None:
+    async def main(_clock: VirtualClock) -> float:
+        budget = Budget(30)
+        await send(await budget.permit())
+        began = loop_time()
+        budget.rest(60)
+        return await send(await budget.permit()) - began
+
+    assert run_virtual(main, START) >= 60

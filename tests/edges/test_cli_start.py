@@ -73,11 +73,11 @@ def test_work_runs_on_either_loop() -> None:
 
 
 def test_ctrl_c_ends_the_simulator_with_a_summary() -> None:
-    process = start_refreshd("simulator", "--port", "0", "--logins", "5")
-    assert process.stdout is not None
-    assert "listens on http://127.0.0.1:" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    with start_refreshd("simulator", "--port", "0", "--logins", "5") as process:
+        assert process.stdout is not None
+        assert "listens on http://127.0.0.1:" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "answered 0 calls" in out
     assert "Traceback" not in err

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from refreshd.core import conversation as conversations
 from refreshd.core import wire
 from refreshd.core.conversation import REQUEST_ID_SECONDS, Kind, Step, Terms
-from refreshd.core.errors import CredentialRefused, FlinksThrottled
+from refreshd.core.errors import CredentialRefused, FlinksError, FlinksThrottled
 from refreshd.core.model import (
     ChangeFailed,
     Confirmed,
@@ -164,6 +164,9 @@ def test_a_conversation_that_gave_up_says_why_and_one_that_goes_on_has_not_given
         turn = call.turn
         assert not (turn.gave_up and turn.following)
         assert turn.trouble is not None or not turn.gave_up
+        if isinstance(call.outcome, FlinksError) and turn.following is None:
+            assert turn.gave_up
+            assert turn.trouble is call.outcome
 
 
 @given(talks(Kind.ROUTINE, Kind.MANUAL))

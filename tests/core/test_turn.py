@@ -100,7 +100,7 @@ def test_of_a_cached_authorize(outcome: Outcome, effect: Effect) -> None:
     turn = turned(ROUTINE, outcome)
     assert turn.effects == (effect,)
     assert turn.following is None
-    assert turn.gave_up is isinstance(effect, Refused)
+    assert turn.gave_up is (turn.trouble is not None) is isinstance(effect, Refused)
 
 
 @pytest.mark.parametrize("code", ["CONCURRENT_SESSION", "CARD_IN_USE"])
@@ -113,6 +113,8 @@ def test_a_code_about_the_call_is_no_word_about_last_night_and_is_tried_again(co
 def test_a_cached_authorize_that_goes_on_in_the_background_is_tried_again() -> None:
     turn = turned(ROUTINE, PENDING)
     assert turn.effects == ()
+    assert turn.trouble is not None
+    assert turn.trouble.status == 202
     assert turn.following == replace(ROUTINE, tries=2)
 
 
@@ -206,7 +208,17 @@ def test_each_failed_try_of_a_change_is_an_event_of_its_own() -> None:
     tries = [failure(call.turn) for call in talk.calls]
     assert [each.attempts for each in tries] == [1, 1, 2]
     assert [each.not_before > NOW for each in tries] == [False, False, True]
-    assert {each.error for each in tries} == {UNREACHABLE.message}
+    first = ChangeFailed(
+        login_id=login(),
+        change=Change.DISABLE,
+        failed_at=NOW,
+        error=UNREACHABLE.message,
+        code=None,
+        attempts=1,
+        not_before=NOW,
+    )
+    assert tries[:2] == [first, first]
+    assert all(call.turn.trouble is UNREACHABLE for call in talk.calls)
 
 
 def test_a_code_that_is_no_refusal_is_a_failed_try_of_a_change() -> None:
@@ -222,6 +234,8 @@ def test_a_change_that_is_refused_for_good_rests_a_week_with_its_login(outcome: 
     assert isinstance(turn.effects[1], Refused)
     assert turn.effects[1].not_before == NOW + WEEK
     assert turn.following is None
+    assert turn.gave_up
+    assert turn.trouble is not None
 
 
 def test_a_change_whose_credential_is_refused_has_failed_and_is_not_counted() -> None:

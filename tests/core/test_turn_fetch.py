@@ -126,6 +126,7 @@ def test_the_fetch_waits_for_tomorrow_after(outcome: Outcome) -> None:
     talk = told(FETCHING, authorized(), outcome)
     assert talk.last.effects == (SEEN,)
     assert talk.last.gave_up
+    assert talk.last.trouble is not None
 
 
 @pytest.mark.parametrize("outcome", [coded("RETRY_LATER"), UNREACHABLE], ids=str)

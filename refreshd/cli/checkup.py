@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from refreshd.cli.options import AsJson, Config
-from refreshd.cli.screen import Screen, clean
+from refreshd.cli.screen import Screen, clean_lines
 from refreshd.cli.session import full_settings, ledger_settings
 from refreshd.cli.start import run_async
 from refreshd.core.errors import SettingsError
@@ -82,11 +82,6 @@ def _show(screen: Screen, finding: Finding) -> None:
     if finding.hint:
         screen.hanging(" " * len(head), Text(finding.hint, "dim"))
     screen.flush()
-
-
-def clean_lines(text: str) -> str:
-    """Somebody else's words, with their line ends."""
-    return "\n".join(clean(line) for line in text.split("\n"))
 
 
 def _as_json(finding: Finding) -> dict[str, object]:

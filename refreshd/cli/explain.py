@@ -11,10 +11,10 @@ from rich.text import Text
 
 from refreshd import policies
 from refreshd.cli import phrases
-from refreshd.cli.logins import login_as_json
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, ledger_settings, opened
+from refreshd.cli.shapes import call_as_json, event_as_json, login_as_json
 from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.core import codes
@@ -26,7 +26,7 @@ from refreshd.core.model import CallTrace, Evidence, Flag, LoginId, Verdict
 from refreshd.core.outlook import Outlook, RoutineTimes, outlook
 from refreshd.core.timing import next_routine_start
 from refreshd.ports import LinkedClient, ScheduleEvent, StoredLogin
-from refreshd.settings import Integration, Settings
+from refreshd.settings import Integration, Mode, Settings
 
 _CALLS = 8
 _EVENTS = 8
@@ -41,6 +41,7 @@ class _Story:
     login: StoredLogin
     verdict: Verdict
     outlook: Outlook
+    observes: bool
     clients: Sequence[LinkedClient]
     calls: Sequence[CallTrace]
     events: Sequence[ScheduleEvent]
@@ -87,6 +88,7 @@ async def _read(here: Opened, login_id: LoginId) -> _Story:
         login=login,
         verdict=verdict,
         outlook=outlook(evidence, verdict, login.intent, routine, now=here.now, reassert_after=settings.reassert_after),
+        observes=settings.mode is Mode.OBSERVE,
         clients=await here.ledger.clients_of(login_id),
         calls=await here.ledger.calls_of(login_id, limit=_CALLS),
         events=await here.ledger.changes_of(login_id, limit=_EVENTS),
@@ -116,6 +118,8 @@ def _verdict_facts(story: _Story, login: StoredLogin, now: datetime) -> Iterator
     yield "next", coming.action
     if coming.at is not None:
         yield "at", "now, as soon as the budget allows" if coming.at <= now else phrases.when(coming.at, now)
+    if story.observes:
+        yield "but", "REFRESHD_MODE is observe: no disable and no enable is ever sent"
     yield "changes when", coming.turning
     if verdict.until:
         yield "or by time", phrases.when(verdict.until, now)
@@ -261,32 +265,6 @@ def _as_json(story: _Story) -> dict[str, object]:
         "clients": [
             {"client_id": each.client_id, "active": each.active, "scheduled": each.scheduled} for each in story.clients
         ],
-        "calls": [_call_as_json(each) for each in story.calls],
-        "schedule_changes": [_event_as_json(each) for each in story.events],
-    }
-
-
-def _call_as_json(call: CallTrace) -> dict[str, object]:
-    return {
-        "called_at": call.called_at,
-        "operation": call.operation,
-        "http_status": call.http_status,
-        "flinks_code": call.flinks_code,
-        "message": call.message,
-        "request_id": call.request_id,
-        "latency_seconds": call.latency_seconds,
-        "attempt": call.attempt,
-        "failure": call.failure,
-    }
-
-
-def _event_as_json(event: ScheduleEvent) -> dict[str, object]:
-    return {
-        "at": event.at,
-        "change": event.change,
-        "event": event.event,
-        "reason": event.reason,
-        "plan_id": event.plan_id,
-        "code": event.code,
-        "detail": event.detail,
+        "calls": [call_as_json(each) for each in story.calls],
+        "schedule_changes": [event_as_json(each) for each in story.events],
     }

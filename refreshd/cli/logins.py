@@ -10,10 +10,10 @@ from refreshd.cli import phrases
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, ledger_settings, opened
+from refreshd.cli.shapes import login_as_json
 from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.core import codes
-from refreshd.core.evidence import seen_at
 from refreshd.core.model import LoginId, VerdictName
 from refreshd.ports import StoredLogin
 from refreshd.settings import Settings
@@ -113,24 +113,3 @@ def _row(here: Opened, each: StoredLogin, *, wide: bool) -> list[Cell]:
 def _show_advice(screen: Screen, found: Iterable[str]) -> None:
     screen.title("What to tell these users")
     screen.facts((code, codes.meaning_of(code).advice) for code in found)
-
-
-def login_as_json(each: StoredLogin) -> dict[str, object]:
-    evidence = each.evidence
-    return {
-        "login_id": evidence.login_id,
-        "verdict": each.verdict,
-        "reason": each.reason,
-        "since": each.verdict_since,
-        "active": evidence.active,
-        "inactive_since": evidence.inactive_since,
-        "stale": each.stale,
-        "institution": evidence.institution,
-        "error_code": each.error_code,
-        "disposition": each.disposition,
-        "advice": codes.meaning_of(each.error_code).advice if each.error_code else None,
-        "scheduled_refresh": evidence.flag,
-        "refreshed_at": evidence.refreshed_at,
-        "seen_at": seen_at(evidence),
-        "confirmed_off_at": evidence.confirmed_off_at,
-    }

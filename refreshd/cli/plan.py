@@ -8,9 +8,10 @@ from rich.text import Text
 
 from refreshd.cli import phrases
 from refreshd.cli.options import AsJson, Config
-from refreshd.cli.plans import plan_as_json, show_plan
+from refreshd.cli.plans import show_plan
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, ledger_settings, opened, preview_policy
+from refreshd.cli.shapes import plan_as_json
 from refreshd.cli.start import run_async
 from refreshd.core.model import Change, Evidence, HeldPlan, LoginId, PlanState
 from refreshd.preview import Preview, Proposal, Proposed, preview, proposals, reason_beneath

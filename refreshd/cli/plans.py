@@ -10,6 +10,7 @@ from refreshd.cli import phrases
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.screen import Screen, clean
 from refreshd.cli.session import ledger_settings, opened
+from refreshd.cli.shapes import plan_as_json
 from refreshd.cli.start import run_async
 from refreshd.core.guard import WINDOW
 from refreshd.core.model import HeldPlan, PlanId, PlanState
@@ -88,20 +89,3 @@ def _show_approval(screen: Screen, plan_id: PlanId, covered: int, until: str) ->
         )
     )
     screen.line("Each is judged again before anything is sent; clients who came back drop out.")
-
-
-def plan_as_json(held: HeldPlan) -> dict[str, object]:
-    return {
-        "plan_id": held.plan_id,
-        "change": held.change,
-        "state": held.state,
-        "held_at": held.held_at,
-        "reason": held.reason,
-        "sentence": held.sentence,
-        "logins": held.logins,
-        "remaining": held.remaining,
-        "allowance": held.allowance,
-        "approved_at": held.approved_at,
-        "approved_until": held.approved_until,
-        "approval_reason": held.approval_reason,
-    }

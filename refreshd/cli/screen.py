@@ -142,18 +142,21 @@ class Screen:
 
     def note(self, text: str) -> None:
         """Something beside the answer, for the person who waits."""
-        self._err.print(Text(text), style="dim", soft_wrap=True)
+        self._tell(Text(text, "dim"))
 
     def warn(self, text: str) -> None:
-        self._err.print(Text.assemble(("warning: ", "bold yellow"), text), soft_wrap=True)
+        self._tell(Text.assemble(("warning: ", "bold yellow"), text))
 
     def trouble(self, error: RefreshdError) -> None:
         """One clear sentence, and what to do about it."""
-        self._err.print(Text.assemble(("error: ", "bold red"), error.message), soft_wrap=True)
+        self._tell(Text.assemble(("error: ", "bold red"), clean_lines(error.message)))
         for fault in error.faults if isinstance(error, InputRejected) else ():
-            self._err.print(Text(f"  {clean(fault)}"), soft_wrap=True)
+            self._tell(Text(f"  {clean(fault)}"))
         if error.hint:
-            self._err.print(Text.assemble(("hint: ", "bold"), error.hint), soft_wrap=True)
+            self._tell(Text.assemble(("hint: ", "bold"), error.hint))
+
+    def _tell(self, text: Text) -> None:
+        self._err.print(text, soft_wrap=not self._err.is_terminal)
 
     def progress_of_bytes(self) -> "Progress":
         """A bar for a file; silent where standard error is no terminal."""
@@ -259,6 +262,11 @@ def _plain(text: Cell) -> str:
 def clean(text: str) -> str:
     """Somebody else's words without what a terminal would obey."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def clean_lines(text: str) -> str:
+    """The same, with its line ends."""
+    return "\n".join(clean(line) for line in text.split("\n"))
 
 
 def _plain_value(value: object) -> object:

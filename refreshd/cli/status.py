@@ -11,9 +11,10 @@ import refreshd
 from refreshd import overview, policies
 from refreshd.cli import phrases
 from refreshd.cli.options import AsJson, Config
-from refreshd.cli.plans import plan_as_json, show_plan
+from refreshd.cli.plans import show_plan
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, ledger_settings, opened
+from refreshd.cli.shapes import leader_as_json, orphan_as_json, pass_as_json, plan_as_json
 from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.clock import SystemClock
@@ -249,7 +250,7 @@ def _as_json(state: _State) -> dict[str, object]:
         "version": refreshd.__version__,
         "schema": settings.database_schema,
         "mode": settings.mode,
-        "leader": _leader_as_json(state.leader),
+        "leader": leader_as_json(state.leader),
         "budget": {"calls_in_last_60s": state.calls, "rate_per_minute": settings.rate_per_minute},
         "reported_at": totals.reported_at,
         "in_vendor_window": timing.in_vendor_window(state.now),
@@ -266,34 +267,7 @@ def _as_json(state: _State) -> dict[str, object]:
         "stale": dict(totals.stale),
         "leaking_login_days": totals.leaking_login_days,
         "plans": [plan_as_json(each) for each in state.plans],
-        "passes": [_pass_as_json(each) for each in state.passes],
+        "passes": [pass_as_json(each) for each in state.passes],
         "orphans": totals.ineligible.get("absent", 0),
-        "first_orphans": [_orphan_as_json(each) for each in state.orphans],
-    }
-
-
-def _leader_as_json(leader: Leader | None) -> dict[str, object] | None:
-    if leader is None:
-        return None
-    return {"holder": leader.holder, "term": leader.term, "acquired_at": leader.acquired_at, "held": leader.held}
-
-
-def _pass_as_json(each: StoredPass) -> dict[str, object]:
-    return {
-        "pass_id": each.pass_id,
-        "started_at": each.started_at,
-        "finished_at": each.finished_at,
-        "judged": each.judged,
-        "intended": each.intended,
-        "held": each.held,
-        "failure": each.failure,
-    }
-
-
-def _orphan_as_json(each: Orphan) -> dict[str, object]:
-    return {
-        "login_id": each.login_id,
-        "first_reported_at": each.first_reported_at,
-        "state": each.state,
-        "code": each.code,
+        "first_orphans": [orphan_as_json(each) for each in state.orphans],
     }

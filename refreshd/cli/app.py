@@ -1,5 +1,6 @@
 """All commands in one table, in the order in which `refreshd --help` teaches them."""
 
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -88,6 +89,12 @@ def _root(
         raise typer.Exit(SettingsError.exit_code)
 
 
+def _paragraphs(command: Callable[..., None]) -> str:
+    """The docstring with each paragraph on one line, for the terminal to wrap; typer keeps the source's own line ends."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 def build() -> typer.Typer:
     """The application, with each command in its group."""
     app = typer.Typer(
@@ -99,7 +106,7 @@ def build() -> typer.Typer:
     )
     app.callback(invoke_without_command=True, epilog=f"{_EXAMPLES}\n\n{_EXIT_CODES}")(_root)
     for group, name, command in _COMMANDS:
-        app.command(name, rich_help_panel=group)(told(command))
+        app.command(name, rich_help_panel=group, help=_paragraphs(command))(told(command))
     return app
 
 

@@ -35,7 +35,7 @@ _SUBJECT_WIDTH = 11
 
 
 def doctor(*, write_probe: WriteProbe = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Test settings, database and each credential by itself, and say what to mend.
+    """Test settings, database and each credential; say what to mend.
 
     The calls are harmless: a token is minted, the report is read, a made-up RequestId is asked for. They keep to the budget, so this
     takes some seconds. While a daemon leads nothing is sent; its last calls speak for the credentials instead.

@@ -42,7 +42,7 @@ def import_clients(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a list of clients and their logins into the ledger; all of it or nothing.
+    """Take a client list into the ledger, all of it or nothing.
 
     Columns client_id, login_id, active and, if you like, scheduled, in any order; others are named and ignored. Every bad row is listed
     with line, column and reason. With --full, a list that lost more than the caps allow is refused before anything changes.

@@ -48,9 +48,10 @@ class _Story:
 
 
 def explain(*, login_id: WhichLogin, config: Config = None, as_json: AsJson = False) -> None:
-    """Tell all about one login: verdict, rule, evidence, clients, what comes next, last calls and changes.
+    """Tell why one login is as it is, and what comes next.
 
-    The verdict is worked out at this moment from the stored evidence; where the stored one is a pass behind, it says so.
+    Verdict, rule, evidence, clients, next action, last calls and schedule changes. The verdict is worked out at this moment from
+    the stored evidence; where the stored one is a pass behind, it says so.
     """
     run_async(_explain(Screen(), ledger_settings(config), LoginId(login_id), as_json=as_json))
 

@@ -26,7 +26,7 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with 
 
 
 def plans(*, closed: ClosedToo = False, config: Config = None, as_json: AsJson = False) -> None:
-    """List the plans that the guard holds, and those that were approved."""
+    """List the plans that the guard holds, and the approved ones."""
     run_async(_plans(Screen(), ledger_settings(config), closed_too=closed, as_json=as_json))
 
 

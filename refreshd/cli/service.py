@@ -33,10 +33,10 @@ Keep = Annotated[
 
 
 def run(*, config: Config = None) -> None:
-    """Run the daemon: passes, the daily routine, metrics on REFRESHD_LISTEN.
+    """Run the daemon: passes, the daily routine, metrics.
 
-    One refreshd leads a ledger; another one waits as a standby. SIGTERM and Ctrl-C let what is in flight end, then exit 0. Logs go to
-    standard error, as JSON unless that is a terminal.
+    It serves metrics, probes and a page on REFRESHD_LISTEN. One refreshd leads a ledger; another one waits as a standby. SIGTERM
+    and Ctrl-C let what is in flight end, then exit 0. Logs go to standard error, as JSON unless that is a terminal.
     """
     settings = full_settings(config)
     _configure_logging(settings, logging.INFO)
@@ -51,10 +51,11 @@ async def _serve(settings: Settings) -> None:
 
 
 def once(*, config: Config = None, as_json: AsJson = False) -> None:
-    """Work until nothing is due, then stop: passes, changes, and the routine now.
+    """Work until nothing is due, then stop.
 
-    Inside the vendor's window (04:00 to 08:00 UTC) the authorizes are skipped. Exits 3 when a plan waits for approval, 1 when some work
-    was put off after trouble, 4 when Flinks refuses our keys or another refreshd leads.
+    Passes, schedule changes, and the routine now instead of at its hour. Inside the vendor's window (04:00 to 08:00 UTC) the
+    authorizes are skipped. Exits 3 when a plan waits for approval, 1 when some work was put off after trouble, 4 when Flinks refuses
+    our keys or another refreshd leads.
     """
     screen = Screen()
     settings = full_settings(config)
@@ -131,9 +132,10 @@ class _SomeFailed(RefreshdError):
 
 
 def demo(*, keep: Keep = False) -> None:
-    """Live through a company's day in two minutes: a real Postgres, a simulated Flinks, the real daemon.
+    """Live through a company's day in two minutes.
 
-    Needs no settings and touches nothing of yours. It prints what to look at, and a summary at the end.
+    A real Postgres, a simulated Flinks, the real daemon. Needs no settings and touches nothing of yours. It prints what to look
+    at, and a summary at the end.
     """
     from refreshd.demo import run_demo  # noqa: PLC0415 - only this command needs it and its server
 

@@ -58,7 +58,11 @@ class _State:
 
 
 def status(*, config: Config = None, as_json: AsJson = False) -> None:
-    """Show the fleet by verdict, the budget, the routine and how long it takes, held plans, last passes, orphans."""
+    """Show the fleet, the budget, the routine and held plans.
+
+    The logins by verdict, who leads, how many calls left in the last minute, how long the routine takes at this rate, the last passes,
+    and logins that Flinks reports and no client was ever linked to.
+    """
     screen = Screen()
     state = run_async(_state(ledger_settings(config)))
     if as_json:

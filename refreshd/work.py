@@ -8,7 +8,7 @@ latest, until the source's own deadline.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -18,10 +18,10 @@ from refreshd.core import guard, timing, urgency
 from refreshd.core.agenda import Agenda
 from refreshd.core.conversation import Conversation, Kind, Step
 from refreshd.core.guard import Withdrawn
-from refreshd.core.model import Credential, Lane, LoginId, PassId
+from refreshd.core.model import Credential, FetchDepth, Lane, LoginId, PassId
 from refreshd.core.urgency import Source
 from refreshd.ports import Clock, DueChange, DueLogin, Leadership, WorkLedger
-from refreshd.waiting import WaitingLine
+from refreshd.waiting import WaitingLines
 
 _log = structlog.get_logger(__name__)
 
@@ -50,10 +50,11 @@ class WorkQueue:
         self._ledger = ledger
         self._leadership = leadership
         self._clock = clock
-        self._waiting = WaitingLine()
+        self._waiting = WaitingLines()
         self._drawn: dict[Source, deque[DueLogin]] = {source: deque() for source in _LANES}
         self._empty: set[Source] = set()
         self._woken = asyncio.Event()
+        self._wakes = 0
         self._last_was_change = False
         self._in_hand = 0
         self._report_in_hand = False
@@ -77,7 +78,7 @@ class WorkQueue:
         for source in urgency.order(last_was_change=self._last_was_change):
             task = await self._from(source)
             if task is not None:
-                self._last_was_change = source is Source.CHANGE
+                self._last_was_change = task.conversation.kind is Kind.CHANGE
                 self._in_hand += 1
                 self.taken += 1
                 return task
@@ -88,6 +89,7 @@ class WorkQueue:
 
     def wake(self) -> None:
         """Something may have become due: ask every source again."""
+        self._wakes += 1
         self._empty.clear()
         self._idle.clear()
         for drawn in self._drawn.values():
@@ -124,15 +126,20 @@ class WorkQueue:
     # Sources ------------------------------------------------------------------------------------------------------------------------
 
     async def _from(self, source: Source) -> Task | None:
-        if source is Source.CONTINUATION:
-            conversation = await self._continuation()
-        elif source in self._empty:
-            return None
-        else:
-            conversation = await self._draw(source)
-            if conversation is None:
-                self._empty.add(source)
+        conversation = None
+        if source in {Source.CHANGE, Source.CONTINUATION}:
+            conversation = await self._continuation(change=source is Source.CHANGE)
+        if conversation is None and source is not Source.CONTINUATION and source not in self._empty:
+            conversation = await self._draw_or_note(source)
         return None if conversation is None else Task(conversation=conversation, source=source)
+
+    async def _draw_or_note(self, source: Source) -> Conversation | None:
+        """Remember that a source is empty, unless somebody woke us while it was being asked."""
+        wakes = self._wakes
+        conversation = await self._draw(source)
+        if conversation is None and wakes == self._wakes:
+            self._empty.add(source)
+        return conversation
 
     def _draw(self, source: Source) -> Awaitable[Conversation | None]:
         draws: dict[Source, Callable[[], Awaitable[Conversation | None]]] = {
@@ -145,9 +152,9 @@ class WorkQueue:
         }
         return draws[source]()
 
-    async def _continuation(self) -> Conversation | None:
+    async def _continuation(self, *, change: bool) -> Conversation | None:
         at = asyncio.get_running_loop().time()
-        while begun := self._waiting.pop_due(at):
+        while begun := self._waiting.pop_due(at, change=change):
             conversation = conversations.refreshed(begun, at)
             if await self._may_go_on(conversation):
                 return conversation
@@ -205,8 +212,9 @@ class WorkQueue:
         _log.info("change_withdrawn", login_id=str(login_id), reason=reason)
 
     async def _report(self) -> Conversation | None:
-        resting = asyncio.get_running_loop().time() < self._report_rests_until
-        if not self.agenda.reads_report or self._report_in_hand or resting or not self._may_call(Credential.API_SECRET):
+        at = asyncio.get_running_loop().time()
+        refused = at < self._report_rests_until or not self.breaker.allows(Credential.API_SECRET, at)
+        if refused or self._report_in_hand or not self.agenda.reads_report:
             return None
         last = await self._ledger.last_report_at()
         if last is not None and self._clock.now() - last < self.agenda.report_interval:
@@ -239,7 +247,7 @@ class WorkQueue:
         )
 
     async def _manual(self) -> Conversation | None:
-        if not self.agenda.manual_refresh or not self._may_authorize():
+        if not self.agenda.manual_refresh or not self._may_authorize() or not self._may_call(Credential.API_KEY):
             return None
         for due in await self._ledger.due_manual(now=self._clock.now(), busy=self.busy, limit=1):
             login_id = due.evidence.login_id
@@ -248,11 +256,11 @@ class WorkQueue:
         return None
 
     def _begin(self, due: DueLogin, kind: Callable[..., Conversation]) -> Conversation:
-        evidence = due.evidence
+        evidence, terms = due.evidence, self.agenda.terms
         self.busy.add(evidence.login_id)
-        return kind(
-            evidence.login_id, self.agenda.terms, attempts=evidence.attempts, fetched_refresh_at=due.fetched_refresh_at
-        )
+        if not self._may_call(Credential.API_KEY):  # the data can wait for its key, the Authorize cannot
+            terms = replace(terms, fetch=FetchDepth.OFF)
+        return kind(evidence.login_id, terms, attempts=evidence.attempts, fetched_refresh_at=due.fetched_refresh_at)
 
     # Small questions ----------------------------------------------------------------------------------------------------------------
 
@@ -266,11 +274,9 @@ class WorkQueue:
         return (Credential.SECRET_KEY, last) if last is Credential.AUTHORIZE_TOKEN else (last,)
 
     def _may_call(self, *credentials: Credential) -> bool:
+        """Whether calls about logins may be made with all of these."""
         at = asyncio.get_running_loop().time()
-        about_logins = Credential.API_SECRET not in credentials
-        if about_logins and self.breaker.suspects_settings(at):
-            return False
-        return all(self.breaker.allows(each, at) for each in credentials)
+        return not self.breaker.suspects_settings(at) and all(self.breaker.allows(each, at) for each in credentials)
 
     def _may_have_work(self) -> bool:
         due = self._waiting.next_due_seconds()

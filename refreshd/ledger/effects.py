@@ -38,7 +38,7 @@ class Effects:
         if deferrals := of_kind(Deferral, turn):
             yield self._deferrals(deferrals)
         if refusals := of_kind(Refused, turn):
-            yield self._refusals(refusals, term)
+            yield self._refusals(refusals)
         if off := [each for each in confirmed if each.change is Change.DISABLE]:
             yield self._confirmations("confirmed_off", off, term)
         if on := [each for each in confirmed if each.change is Change.ENABLE]:
@@ -67,13 +67,12 @@ class Effects:
             not_befores=[each.not_before for each in deferrals],
         )
 
-    def _refusals(self, refusals: Sequence[Refused], term: Term) -> Statement:
+    def _refusals(self, refusals: Sequence[Refused]) -> Statement:
         return self._queries["refusals"](
             login_ids=[each.login_id for each in refusals],
             refused_ats=[each.refused_at for each in refusals],
             codes=[storable(each.code) for each in refusals],
             not_befores=[each.not_before for each in refusals],
-            term=term,
         )
 
     def _confirmations(self, query: str, confirmations: Sequence[Confirmed], term: Term) -> Statement:

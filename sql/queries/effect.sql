@@ -2,11 +2,11 @@
 -- given travels along with the locked rows: joined a second time, it would be compared row by row by a plan that takes arrays for short.
 
 -- name: sightings(login_ids, seen_ats, flags, refreshed_ats, institutions, codes, lives, routine_dones)!
--- Authorizes were answered. What Flinks did not say leaves what is stored; its word about a refresh never goes back in time.
+-- Authorizes were answered. What Flinks did not say leaves what is stored, and so does what it said before the newest word: the end of
+-- a fetch records its Authorize once more.
 WITH given AS (
     SELECT
-        each.login_id, each.seen_at, each.flag, each.refreshed_at, each.institution, each.code, each.live, each.routine_done,
-        each.flag <> 'unknown' AS tells_flag
+        each.login_id, each.seen_at, each.flag, each.refreshed_at, each.institution, each.code, each.live, each.routine_done
     FROM unnest(
         :login_ids::uuid[], :seen_ats::timestamptz[], :flags::text[], :refreshed_ats::timestamptz[], :institutions::text[],
         :codes::text[], :lives::boolean[], :routine_dones::boolean[]
@@ -14,21 +14,22 @@ WITH given AS (
 ), locked AS (
     SELECT
         login.login_id, given.seen_at, given.flag, given.refreshed_at, given.institution, given.code, given.live, given.routine_done,
-        given.tells_flag
+        given.flag <> 'unknown' AND given.seen_at >= COALESCE(login.flag_seen_at, '-infinity') AS tells_flag,
+        given.seen_at >= COALESCE(login.answered_at, '-infinity') AS answers
     FROM login
     JOIN given ON given.login_id = login.login_id
     ORDER BY login.login_id
     FOR NO KEY UPDATE OF login
 )
 UPDATE login
-SET answered_at = locked.seen_at,
-    answer_code = locked.code,
+SET answered_at = CASE WHEN locked.answers THEN locked.seen_at ELSE login.answered_at END,
+    answer_code = CASE WHEN locked.answers THEN locked.code ELSE login.answer_code END,
     flag = CASE WHEN locked.tells_flag THEN locked.flag ELSE login.flag END,
     flag_seen_at = CASE WHEN locked.tells_flag THEN locked.seen_at ELSE login.flag_seen_at END,
     refreshed_at = GREATEST(login.refreshed_at, locked.refreshed_at),
     institution = COALESCE(locked.institution, login.institution),
-    cached_call_at = CASE WHEN locked.live THEN login.cached_call_at ELSE locked.seen_at END,
-    routine_at = CASE WHEN locked.routine_done THEN locked.seen_at ELSE login.routine_at END,
+    cached_call_at = CASE WHEN locked.live THEN login.cached_call_at ELSE GREATEST(login.cached_call_at, locked.seen_at) END,
+    routine_at = CASE WHEN locked.routine_done THEN GREATEST(login.routine_at, locked.seen_at) ELSE login.routine_at END,
     refused_at = NULL,
     refused_code = NULL,
     attempts = 0,
@@ -55,27 +56,19 @@ SET attempts = LEAST(locked.attempts, 32767), not_before = locked.not_before
 FROM locked
 WHERE login.login_id = locked.login_id;
 
--- name: refusals(login_ids, refused_ats, codes, not_befores, term)!
--- Flinks refused these for good. An open intent stays open: it is the weekly try.
+-- name: refusals(login_ids, refused_ats, codes, not_befores)!
+-- Flinks refused these for good. An open intent stays open: it is the weekly try, and its failure is an event of its own.
 WITH given AS (
     SELECT each.login_id, each.refused_at, each.code, each.not_before
     FROM unnest(:login_ids::uuid[], :refused_ats::timestamptz[], :codes::text[], :not_befores::timestamptz[])
         AS each (login_id, refused_at, code, not_before)
 ), locked AS (
     SELECT
-        login.login_id, login.intent, login.intent_id, login.intent_reason, login.intent_plan_id,
-        given.refused_at, given.code, given.not_before
+        login.login_id, given.refused_at, given.code, given.not_before
     FROM login
     JOIN given ON given.login_id = login.login_id
     ORDER BY login.login_id
     FOR NO KEY UPDATE OF login
-), event AS (
-    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, term, code, detail)
-    SELECT
-        locked.login_id, locked.intent, 'failed', locked.intent_id, locked.refused_at, locked.intent_reason, locked.intent_plan_id,
-        :term, locked.code, 'refused for good; tried again in a week'
-    FROM locked
-    WHERE locked.intent IS NOT NULL
 )
 UPDATE login
 SET refused_at = locked.refused_at,

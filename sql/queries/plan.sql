@@ -192,11 +192,11 @@ WHERE plan.state <> 'closed'
     );
 
 -- name: accept_totals(now, if_before)!
--- Remembers the present totals as plausible, where they were accepted before, and that long ago.
+-- Remembers the present totals as plausible, where they were accepted before, and that long ago, and no plan waits for a person's word.
 UPDATE landmark
 SET accepted_at = :now, accepted_logins = counted.logins, accepted_active = counted.active
 FROM (SELECT count(*) AS logins, count(*) FILTER (WHERE login.active) AS active FROM login) AS counted
-WHERE landmark.accepted_at < :if_before;
+WHERE landmark.accepted_at < :if_before AND NOT EXISTS (SELECT FROM plan WHERE plan.state = 'held');
 
 -- name: accept_first_totals(now)!
 -- Remembers the present totals as plausible, because a person has looked at them.

@@ -317,7 +317,17 @@ async def test_a_refusal_keeps_the_intent_for_the_weekly_try(
     await intend_all(judged, term)
     refused = Refused(login_id=B, refused_at=NOW, code="LOGIN_ID_NOT_FOUND", not_before=NOW + 7 * DAY)
 
-    await judged.record([], [refused], term=term)
+    failed = ChangeFailed(
+        login_id=B,
+        change=Change.DISABLE,
+        failed_at=NOW,
+        error="unknown",
+        code="LOGIN_ID_NOT_FOUND",
+        attempts=0,
+        not_before=NOW + 7 * DAY,
+    )
+
+    await judged.record([], [failed, refused], term=term)
 
     assert await _is_due(judged, B)
     assert not await judged.due_changes(now=NOW + 6 * DAY, reassert=False, busy=[], limit=10)
@@ -325,6 +335,19 @@ async def test_a_refusal_keeps_the_intent_for_the_weekly_try(
     assert due.evidence.refusal is not None
     assert due.evidence.refusal.code == "LOGIN_ID_NOT_FOUND"
     assert [event[0] for event in await _events(connection)] == ["intended", "failed"]
+
+
+async def test_an_authorize_that_is_recorded_again_later_takes_back_nothing_newer(
+    judged: Ledger, connection: Connection, term: Term
+) -> None:
+    """The end of a fetch records its Authorize once more; a disable may have been confirmed meanwhile."""
+    await set_active(connection, "ann", active=False)
+    await judged.record([], [SEEN], term=term)
+    await judged.record([], [Confirmed(login_id=A, change=Change.DISABLE, confirmed_at=NOW + HOUR)], term=term)
+    await judged.record([], [replace(SEEN, routine_done=True)], term=term)
+
+    evidence = (await _login(judged, A)).evidence
+    assert (evidence.flag, evidence.flag_seen_at) == (Flag.OFF, NOW + HOUR)
 
 
 async def test_refusals_that_our_settings_caused_are_forgotten(judged: Ledger, term: Term) -> None:

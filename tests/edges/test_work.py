@@ -1,0 +1,148 @@
+"""What a free worker gets, drawn late from a real ledger."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from refreshd.core import breaker as breakers
+from refreshd.core import wire
+from refreshd.core.agenda import Agenda
+from refreshd.core.conversation import Conversation, Kind, Step, Terms
+from refreshd.core.model import Credential, FetchDepth, LoginId, Term
+from refreshd.core.turn import advance
+from refreshd.ledger import Ledger
+from refreshd.ports import DueChange
+from refreshd.postgres import Connection, Database
+from refreshd.work import Task, WorkQueue
+from tests.support.ledger import NOW, intend_all, judge_all, link, login_id
+
+EACH = 12
+"""Logins that wait on each side."""
+
+
+class _Noon:
+    def now(self) -> datetime:
+        return NOW
+
+
+class _Leader:
+    def __init__(self, term: Term) -> None:
+        self.term = term
+
+
+def agenda(*, credential: Credential = Credential.API_KEY, fetch: FetchDepth = FetchDepth.OFF) -> Agenda:
+    return Agenda(
+        terms=Terms(mints_tokens=True, fetch=fetch, schedule_credential=credential),
+        writes=True,
+        reads_report=False,
+        report_interval=timedelta(minutes=15),
+        routine_at=time(11),
+        routine_zone=ZoneInfo("America/Toronto"),
+        manual_refresh=False,
+        at_once=True,
+    )
+
+
+@pytest.fixture
+async def waiting(ledger: Ledger, connection: Connection, term: Term) -> Ledger:
+    """Twelve disables and twelve savable logins wait."""
+    await link(connection, "gone", *(login_id(number) for number in range(1, EACH + 1)), active=False)
+    await link(connection, "here", *(login_id(100 + number) for number in range(EACH)))
+    await judge_all(ledger, term)
+    assert await intend_all(ledger, term) == EACH
+    return ledger
+
+
+def queue_of(ledger: Ledger, term: Term, what: Agenda) -> WorkQueue:
+    return WorkQueue(ledger, _Leader(term), _Noon(), what)
+
+
+def go_on(queue: WorkQueue, task: Task) -> None:
+    """Flinks answers a mint with a token, and every other call in a way that ends the conversation."""
+    conversation = task.conversation
+    if conversation.step is not Step.MINT:
+        queue.over(conversation)
+        return
+    turn = advance(conversation, wire.TokenMinted(token=wire.AuthorizeToken("a-token")), NOW, 0.0)
+    assert turn.following is not None
+    queue.go_on(turn.following, turn.wait_seconds)
+
+
+async def take_calls(queue: WorkQueue, count: int) -> list[Conversation]:
+    calls = []
+    for _ in range(count):
+        task = await queue.take()
+        assert task is not None
+        calls.append(task.conversation)
+        go_on(queue, task)
+    return calls
+
+
+@pytest.mark.parametrize("credential", [Credential.API_KEY, Credential.AUTHORIZE_TOKEN])
+async def test_disables_leave_the_savable_logins_half_of_the_budget(
+    waiting: Ledger, term: Term, credential: Credential
+) -> None:
+    """Also where each disable takes two calls, because it needs a token."""
+    queue = queue_of(waiting, term, agenda(credential=credential))
+    calls = await take_calls(queue, EACH)
+    changes = [each.kind is Kind.CHANGE for each in calls]
+    assert changes[0], "a disable goes out next"
+    assert sum(changes) == EACH // 2
+
+
+async def test_a_refused_data_key_stops_the_fetch_and_not_the_routine(waiting: Ledger, term: Term) -> None:
+    queue = queue_of(waiting, term, replace(agenda(fetch=FetchDepth.DETAIL), writes=False))
+    queue.breaker = breakers.refused(queue.breaker, Credential.API_KEY, asyncio.get_running_loop().time())
+    (call,) = await take_calls(queue, 1)
+    assert call.kind is Kind.ROUTINE
+    assert call.terms.fetch is FetchDepth.OFF
+
+
+class _SlowLedger(Ledger):
+    """Lets the test do something while a draw is under way."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.asked = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def due_changes(
+        self, *, now: datetime, reassert: bool, busy: Collection[LoginId], limit: int
+    ) -> Sequence[DueChange]:
+        due = await super().due_changes(now=now, reassert=reassert, busy=busy, limit=limit)
+        self.asked.set()
+        await self.go.wait()
+        return due
+
+
+async def test_a_wake_up_during_a_draw_is_not_lost(
+    database: Database, ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    """A pass stores an intent just after the queue has looked: the disable must not wait for the next pass."""
+    slow = _SlowLedger(database)
+    queue = queue_of(slow, term, agenda())
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(queue.take())
+        await slow.asked.wait()
+        await link(connection, "gone", login_id(1), active=False)
+        await judge_all(ledger, term)
+        assert await intend_all(ledger, term) == 1
+        queue.wake()
+        slow.go.set()
+    assert taking.result() is None
+    await queue.ready()
+    task = await queue.take()
+    assert task is not None
+    assert task.conversation.kind is Kind.CHANGE
+
+
+async def test_unknown_logins_stop_disables_whatever_their_credential(waiting: Ledger, term: Term) -> None:
+    """Suspect settings stop every call about a login, also where SetScheduledRefresh proves itself as the report does."""
+    queue = queue_of(waiting, term, agenda(credential=Credential.API_SECRET))
+    for _ in range(breakers.SUSPECT_AFTER):
+        queue.breaker = breakers.unknown_login(queue.breaker, asyncio.get_running_loop().time())
+    assert await queue.take() is None

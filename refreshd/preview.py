@@ -4,7 +4,7 @@ The ledger is read by LoginId in chunks, so a plan of millions needs no memory: 
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -84,11 +84,19 @@ class PreviewPolicy:
     guard: GuardPolicy
 
 
-async def preview(ledger: PreviewLedger, policy: PreviewPolicy, now: datetime, *, shown: int) -> Preview:
-    """Read the whole ledger once; `shown` changes of each kind are kept."""
+async def preview(
+    ledger: PreviewLedger,
+    policy: PreviewPolicy,
+    now: datetime,
+    *,
+    shown: int,
+    on_read: Callable[[int], None] = lambda _: None,
+) -> Preview:
+    """Read the whole ledger once; `shown` changes of each kind are kept. `on_read` hears, login by login, how many were read."""
     tally = _Tally(shown=shown)
     async for login in _all_logins(ledger):
         tally.add(login, policy, now)
+        on_read(tally.logins)
     totals = replace(
         await ledger.plan_totals(now=now),
         disables_waiting=tally.digests[Change.DISABLE].count,

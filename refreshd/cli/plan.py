@@ -14,7 +14,7 @@ from refreshd.cli.session import Opened, ledger_settings, opened, preview_policy
 from refreshd.cli.shapes import plan_as_json
 from refreshd.cli.start import run_async
 from refreshd.core.model import Change, Evidence, HeldPlan, LoginId, PlanState
-from refreshd.preview import Preview, Proposal, Proposed, preview, proposals, reason_beneath
+from refreshd.preview import READ_AT_ONCE, Preview, Proposal, Proposed, preview, proposals, reason_beneath
 from refreshd.settings import Mode, Settings
 
 SHOWN = 10
@@ -48,8 +48,7 @@ def plan(*, show_all: All = False, config: Config = None, as_json: AsJson = Fals
 
 async def _plan(screen: Screen, settings: Settings, *, show_all: bool, as_json: bool) -> None:
     async with opened(settings) as here:
-        with screen.waiting("reading the ledger"):
-            found = await preview(here.ledger, preview_policy(settings), here.now, shown=SHOWN)
+        found = await _read(screen, here)
         if as_json:
             await _print_json(screen, here, found)
             return
@@ -60,6 +59,20 @@ async def _plan(screen: Screen, settings: Settings, *, show_all: bool, as_json: 
             show_plan(screen, held, here.now)
             await _show_members(screen, here, held, show_all=show_all)
         _show_sum(screen, settings, found)
+
+
+async def _read(screen: Screen, here: Opened) -> Preview:
+    """Read the ledger, with a bar for one that is large."""
+    total = (await here.ledger.plan_totals(now=here.now)).logins
+    with screen.progress_of_steps() as progress:
+        task = progress.add_task("reading the ledger", total=total)
+        return await preview(
+            here.ledger,
+            preview_policy(here.settings),
+            here.now,
+            shown=SHOWN,
+            on_read=lambda count: progress.update(task, completed=count) if count % READ_AT_ONCE == 0 else None,
+        )
 
 
 async def _show_proposed(screen: Screen, here: Opened, proposed: Proposed, *, show_all: bool) -> None:

@@ -161,6 +161,8 @@ def _night(now: datetime) -> str:
 def _routine_of_today(state: _State) -> str:
     routine = state.routine
     waiting = sum(routine.left.values())
+    if not state.passes:
+        return "known after the first pass"
     if routine.over_at is None:
         return f"nothing waits of the one that began {phrases.stamp(routine.began)}"
     length = routine.over_at - state.now

@@ -48,9 +48,9 @@ def old_when_seen(evidence: Evidence, stale_after: timedelta) -> bool:
 
 
 def is_unobserved(evidence: Evidence, unobserved_after: timedelta, now: datetime) -> bool:
-    """Whether Flinks has said nothing about the login for so long that nobody can say how it is."""
-    last_seen_at = seen_at(evidence)
-    return last_seen_at is not None and now - last_seen_at >= unobserved_after
+    """Whether Flinks has said nothing about the login for so long that nobody can say how it is; also if it never said anything."""
+    silent_since = seen_at(evidence) or evidence.known_since
+    return silent_since is not None and now - silent_since >= unobserved_after
 
 
 def standing_failure(evidence: Evidence, stale_after: timedelta) -> Failure | None:
@@ -112,9 +112,9 @@ def next_turn(
     A listing that stays as it is grows newer with each report, and that alone has nobody judged again: so a listed login is judged
     once more when its refresh will have grown too old.
     """
-    last_seen_at, refreshed_at = seen_at(evidence), evidence.refreshed_at
+    silent_since, refreshed_at = seen_at(evidence) or evidence.known_since, evidence.refreshed_at
     turns = [
-        last_seen_at + unobserved_after if last_seen_at else None,
+        silent_since + unobserved_after if silent_since else None,
         refreshed_at + stale_after + _REPORT_IS_READ_WITHIN if refreshed_at and evidence.listing else None,
         refreshed_at + ELIGIBILITY if refreshed_at else None,
     ]

@@ -205,13 +205,15 @@ class Refusal:
 class Evidence:
     """All that the ledger knows of one login, as the judge reads it.
 
-    `refreshed_at` None means that no successful refresh is known, whether Flinks said "never" or said nothing.
+    `known_since` is when it was first linked. `refreshed_at` None means that no successful refresh is known, whether Flinks said "never" or
+    said nothing.
     `confirmed_off_at` is set only by a SetScheduledRefresh answer that said so about this LoginId, and cleared by an enable.
     `version` grows with every change of evidence; a verdict on an older version is not stored.
     """
 
     login_id: LoginId
     active: bool
+    known_since: datetime | None = None
     inactive_since: datetime | None = None
     flag: Flag = Flag.UNKNOWN
     flag_seen_at: datetime | None = None
@@ -229,6 +231,7 @@ class Evidence:
 
     def __post_init__(self) -> None:
         check_aware(
+            known_since=self.known_since,
             inactive_since=self.inactive_since,
             flag_seen_at=self.flag_seen_at,
             refreshed_at=self.refreshed_at,

@@ -31,6 +31,7 @@ def evidence(row: Record) -> Evidence:
     return Evidence(
         login_id=LoginId(row["login_id"]),
         active=row["active"],
+        known_since=row["created_at"],
         inactive_since=row["inactive_since"],
         flag=Flag(row["flag"]),
         flag_seen_at=row["flag_seen_at"],

@@ -3,7 +3,7 @@
 -- name: due(now, limit)
 -- Evidence that changed, or whose verdict has run out by time alone, the longest due first.
 SELECT
-    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,

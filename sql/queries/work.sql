@@ -4,7 +4,7 @@
 -- Open intents that may be tried now, the longest due first, each with the evidence of this moment.
 SELECT
     login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
-    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
@@ -43,7 +43,7 @@ WITH due AS (
 )
 SELECT
     login.fetched_refresh_at,
-    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
@@ -59,7 +59,7 @@ ORDER BY due.routine_at;
 -- Stale logins outside the report that had no live Authorize since their last good refresh, the stalest first.
 SELECT
     login.fetched_refresh_at,
-    login.login_id, login.active, login.inactive_since, login.evidence_version,
+    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,

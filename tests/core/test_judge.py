@@ -225,3 +225,12 @@ ACTIVE_CASES: dict[str, tuple[Evidence, VerdictName, str, Lane]] = {
 def test_an_active_login_is(evidence: Evidence, name: VerdictName, reason: str, lane: Lane) -> None:
     verdict = judge(evidence, JUDGE, NOW)
     assert (verdict.name, verdict.reason, verdict.lane) == (name, reason, lane)
+
+
+def test_a_login_of_which_flinks_never_spoke_counts_as_stale_once_it_should_have() -> None:
+    """It stays `unseen`, and nobody overlooks it: the verdict says when its silence begins to count."""
+    linked = replace(NEW, known_since=ago(hours=47))
+    early = judge(linked, JUDGE, NOW)
+    assert (early.name, early.stale, early.until) == (VerdictName.UNSEEN, False, NOW + timedelta(hours=1))
+    late = judge(linked, JUDGE, NOW + timedelta(hours=1))
+    assert (late.name, late.stale) == (VerdictName.UNSEEN, True)

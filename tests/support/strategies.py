@@ -58,6 +58,7 @@ def evidences(draw: DrawFn, *, active: bool | None = None) -> Evidence:
     is_active = draw(st.booleans()) if active is None else active
     flag = draw(st.sampled_from(Flag))
     return Evidence(
+        known_since=draw(st.none() | moments),
         login_id=login(draw(st.integers(min_value=1, max_value=50))),
         active=is_active,
         inactive_since=None if is_active else draw(st.none() | moments),

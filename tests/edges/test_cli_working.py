@@ -136,7 +136,7 @@ def test_missing_settings_of_flinks_are_all_named_at_once(database_url: str) -> 
     assert "REFRESHD_FLINKS_CUSTOMER_ID" in ran.err
 
 
-def test_the_daemon_leads_disables_a_client_who_left_and_stops_on_sigterm(imported: Company) -> None:
+def test_the_daemon_leads_and_stops_on_sigterm(imported: Company) -> None:
     env = imported.env
     with start_refreshd("run", env=env) as process:
         _read_until(process, "leading")

@@ -81,13 +81,16 @@ class Lease:
         return float(seconds)
 
     async def release(self) -> None:
-        """Let it run out at once, so that a standby need not wait. What fails here heals by itself when the lease runs out."""
-        term, self._term = self._term, None
+        """Let it run out at once, so that a standby need not wait. What fails here heals by itself when the lease runs out.
+
+        Also after an `acquire` that was cancelled: the database may have given us a lease that we never heard of.
+        """
+        self._term = None
         try:
-            if term is not None and self._session is not None:
+            if self._session is not None:
                 async with asyncio.timeout(self._patience):
                     with database_trouble():
-                        await self._session.fetch(*_queries()["release"](term=term))
+                        await self._session.fetch(*_queries()["release"](holder=self.holder))
         except (LedgerUnavailable, TimeoutError):
             pass
         finally:

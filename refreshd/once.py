@@ -1,5 +1,6 @@
 """`refreshd once`: lead, work until nothing is due, stop. For a cron job, a first look, and tests of the whole."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -96,12 +97,18 @@ async def run_once(
 
 async def _lead_once(settings: Settings, url: str, tally: Tally, clock: Clock) -> None:
     lease = Lease(url, schema=settings.database_schema)
-    if not await lease.acquire():
-        await lease.release()  # its session too: uvloop does not close while one is open
-        raise DependencyDown(
-            "another refreshd leads this ledger, and only one at a time may call Flinks",
-            hint="`refreshd status` says who; stop it, or wait until its lease has run out",
-        )
+    try:
+        if not await lease.acquire():
+            raise DependencyDown(
+                "another refreshd leads this ledger, and only one at a time may call Flinks",
+                hint="`refreshd status` says who; stop it, or wait until its lease has run out",
+            )
+        await _work(settings, url, lease, tally, clock)
+    finally:
+        await asyncio.shield(lease.release())
+
+
+async def _work(settings: Settings, url: str, lease: Lease, tally: Tally, clock: Clock) -> None:
     sessions = settings.concurrency + _SESSIONS_BESIDE_CALLS
     budget = Budget(settings.rate_per_minute, lease)
     async with (

@@ -150,7 +150,7 @@ async def open_database(url: str, *, schema: str, size: int, name: str = "refres
     with database_trouble():
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=0,  # asyncpg tells of each failed try to keep more with a traceback
             max_size=size,
             timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,

@@ -14,12 +14,12 @@ SET expires_at = clock_timestamp() + :ttl::interval
 WHERE name = 'leader' AND term = :term
 RETURNING term;
 
--- name: release(term)$
--- Lets the lease run out at once, and tells those who wait.
+-- name: release(holder)$
+-- Lets the lease run out at once where it is this holder's, and tells those who wait.
 WITH released AS (
     UPDATE lease
     SET expires_at = '-infinity'
-    WHERE name = 'leader' AND term = :term
+    WHERE name = 'leader' AND holder = :holder AND expires_at > '-infinity'
     RETURNING term
 )
 SELECT pg_notify(activity_channel(), 'lease') FROM released;

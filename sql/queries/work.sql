@@ -56,7 +56,8 @@ LEFT JOIN plan ON plan.plan_id = login.plan_id
 ORDER BY due.routine_at;
 
 -- name: manual(now, busy, limit)
--- Stale logins outside the report that had no live Authorize since their last good refresh, the stalest first.
+-- Stale logins outside the report that had no live Authorize since their last good refresh, the stalest first. Only a verdict on the
+-- evidence of now counts: right after a good live Authorize the stored one still says stale.
 SELECT
     login.fetched_refresh_at,
     login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
@@ -68,7 +69,7 @@ SELECT
 FROM login
 CROSS JOIN landmark
 LEFT JOIN plan ON plan.plan_id = login.plan_id
-WHERE login.active AND login.verdict = 'stale' AND login.listed_since IS NULL
+WHERE login.active AND login.verdict = 'stale' AND login.verdict_until > :now AND login.listed_since IS NULL
     AND (login.manual_at IS NULL OR login.manual_at < login.refreshed_at)
     AND (login.not_before IS NULL OR login.not_before <= :now)
     AND login.login_id <> ALL (:busy::uuid[])
@@ -115,7 +116,8 @@ WHERE login.login_id = locked.login_id;
 UPDATE login
 SET manual_at = :now
 WHERE login_id = :login_id
-    AND active AND verdict = 'stale' AND listed_since IS NULL AND (manual_at IS NULL OR manual_at < refreshed_at)
+    AND active AND verdict = 'stale' AND verdict_until > :now AND listed_since IS NULL
+    AND (manual_at IS NULL OR manual_at < refreshed_at)
 RETURNING login_id;
 
 -- name: release_refused(since, until)$

@@ -172,6 +172,8 @@ async def test_a_stale_episode_has_one_live_authorize(ledger: Ledger, connection
     assert not await ledger.due_manual(now=NOW, busy=[], limit=10)
 
     await ledger.record([], [replace(SEEN, refreshed_at=NOW + HOUR)], term=term)
+    assert not await ledger.due_manual(now=NOW, busy=[], limit=10), "that verdict is of before the refresh"
+    assert not await ledger.mark_manual(A, now=NOW, term=term)
     await judge_all(ledger, term, active=VerdictName.STALE)
     assert len(await ledger.due_manual(now=NOW, busy=[], limit=10)) == 1
 

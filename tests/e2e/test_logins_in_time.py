@@ -1,4 +1,4 @@
-"""What becomes of single logins over days and weeks: flags that come back, clients who return, partners who stay, refusals, old disables."""
+"""Single logins over days and weeks: flags that come back, clients who return, partners who stay, refusals, old disables."""
 
 from datetime import timedelta
 

@@ -114,7 +114,7 @@ async def test_a_refresh_is_fetched_once_and_the_next_one_again(database_url: st
             here.forward(DAY)
 
         assert here.calls(Operation.ACCOUNTS_SUMMARY, quiet) == 1
-        others = {login_id: 3 for login_id in here.active - {quiet}}
+        others = dict.fromkeys(here.active - {quiet}, 3)
         assert here.calls_by_login(Operation.ACCOUNTS_SUMMARY) == {**others, quiet: 1}
         assert await here.sql.fetchval("SELECT count(*) FROM account_data") == 10
         assert here.calls_by_login(Operation.AUTHORIZE) == dict.fromkeys(here.active, 3)

@@ -245,7 +245,9 @@ def test_the_applications_sql_runs_with_the_rights_that_are_granted_and_no_more(
                 asyncio.run(execute(database_url, [forbidden], role))
 
 
-def test_what_the_application_says_makes_a_login_active_and_inactive(database_url: str) -> None:
+def test_what_the_application_says_makes_a_login_active_and_inactive_and_an_erased_client_leaves_it_to_be_disabled(
+    database_url: str,
+) -> None:
     connects, leaves, returns, unscheduled, erased = (sql_of(LEDGER, "application"))[:5]
     states = []
     for block in (connects, leaves, returns, unscheduled, erased):
@@ -253,6 +255,10 @@ def test_what_the_application_says_makes_a_login_active_and_inactive(database_ur
         ((row,),) = asyncio.run(execute(database_url, ["SELECT active FROM login"]))
         states.append(row["active"])
     assert states == [True, False, True, False, False]
+    ((clients,), (logins,)) = asyncio.run(
+        execute(database_url, ["SELECT count(*) FROM client", "SELECT count(*) FROM login"])
+    )
+    assert (clients[0], logins[0]) == (0, 1)
 
 
 def test_the_owners_sql_runs(database_url: str) -> None:

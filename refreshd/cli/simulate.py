@@ -168,6 +168,8 @@ def _greet(screen: Screen, world: _World, address: str, *, as_json: bool) -> Non
     for name, value in settings.items():
         screen.line(f"export {name}={value}", indent=2)
     if world.ledger is not None:
+        screen.title("Fill the ledger at REFRESHD_DATABASE_URL with its clients:")
+        screen.line("refreshd migrate", indent=2)
         screen.line(f"refreshd import {world.ledger}", indent=2)
     screen.title("See what it saw:")
     screen.line(f"curl -s {address}/_simulator/summary", indent=2)

@@ -232,7 +232,7 @@ def test_the_caps_and_the_night_are_those_of_the_code() -> None:
     fraction = setting("max_disable_fraction")
     assert isinstance(fraction, float)
     assert f"`REFRESHD_MAX_DISABLE_FRACTION` ({fraction:.0%})".replace("%", " %") in text
-    assert f"but {ALWAYS_ALLOWED} in any case" in text
+    assert f"or {ALWAYS_ALLOWED} where that is fewer" in text
     assert f"From {timing.WINDOW_START:%H:%M} to {timing.WINDOW_END:%H:%M} UTC" in text
 
 

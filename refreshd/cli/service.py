@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Coroutine
 from typing import Annotated
 
 import typer
@@ -141,9 +142,21 @@ def demo(*, keep: Keep = False) -> None:
 
     configure_logging(level=logging.WARNING)
     stay = keep or os.environ.get("DEMO_KEEP") == "1"
-    code = run_async(run_demo(keep=stay), fast=True)
+    try:
+        code = run_async(_until_told_to_stop(run_demo(keep=stay)), fast=True)
+    except asyncio.CancelledError as stopped:
+        raise KeyboardInterrupt from stopped
     if code:
         raise typer.Exit(code)
+
+
+async def _until_told_to_stop(work: Coroutine[object, object, int]) -> int:
+    """SIGTERM ends the work as Ctrl-C does, so that its server and its directory do not outlive it; a job in the background too."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        if task is not None:
+            loop.add_signal_handler(sign, task.cancel)
+    return await work
 
 
 def _configure_logging(settings: Settings, level: int) -> None:

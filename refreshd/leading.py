@@ -120,7 +120,7 @@ class Leading:
             clock=self._clock,
             rhythm=Rhythm(
                 pass_interval=settings.pass_interval.total_seconds(),
-                totals_interval=TOTALS_SECONDS,
+                totals_interval=min(TOTALS_SECONDS, settings.pass_interval.total_seconds()),
                 grace=settings.grace_seconds,
             ),
             hooks=Hooks(

@@ -5,7 +5,7 @@ that, because all state is in the tables. A stop is graceful instead: no new wor
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -138,14 +138,16 @@ class Engine:
 
     @asynccontextmanager
     async def _working(self, *loops: Background) -> AsyncIterator[None]:
-        """The pool and the background loops; on the way out, drained in stages."""
-        async with asyncio.TaskGroup() as group:
-            running = [group.create_task(_for_ever(each)) for each in (*self._background, *loops)]
-            pool = group.create_task(self._pool.run())
-            yield
-            await self._drain(pool)
-            for each in running:
-                each.cancel()
+        """The pool and the loops; on the way out, drained in stages. What runs in the background records, so it ends last, always."""
+        async with asyncio.TaskGroup() as outlasting:
+            recording = [outlasting.create_task(_for_ever(each)) for each in self._background]
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(_for_ever(each)) for each in loops]
+                pool = group.create_task(self._pool.run())
+                yield
+                await self._drain(pool)
+                _cancel(running)
+            _cancel(recording)
 
     async def _drain(self, pool: asyncio.Task[None]) -> None:
         dropped = self._queue.drop_waiting()
@@ -160,3 +162,8 @@ async def _for_ever(loop: Background) -> None:
     await loop()
     message = f"{loop!r} was meant to run for ever and returned"
     raise AssertionError(message)
+
+
+def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for each in tasks:
+        each.cancel()

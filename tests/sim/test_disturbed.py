@@ -1,0 +1,190 @@
+"""A routine of many, disturbed: restarts, departures, thousands of disables, a login that hangs."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from refreshd.simulator import ScheduleAuth, SimulatorConfig
+from refreshd.simulator.calls import Operation
+from tests.support.virtual_world import DAY, RATE, Cast, VirtualWorld, play, until
+
+pytestmark = pytest.mark.slow
+
+NOON = datetime(2026, 1, 5, 16, tzinfo=UTC)
+SLOT_SECONDS = 60.5 / RATE
+WIDTH = 4
+
+
+def _seen(world: VirtualWorld) -> int:
+    return world.flinks.audit.total_calls
+
+
+def test_a_routine_that_was_cut_off_goes_on_where_it_was(database_url: str) -> None:
+    """Three processes, each of which dies in the middle of things, do what one would have done."""
+
+    async def story(world: VirtualWorld) -> None:
+        for share in (20, 45, 60):
+            async with world.leading():
+                await until(lambda share=share: world.calls(Operation.AUTHORIZE) >= share)  # type: ignore[misc]
+        await world.lead_for(timedelta(minutes=5))
+
+        calls = world.calls_by_login(Operation.AUTHORIZE)
+        assert set(calls) == world.active
+        assert calls.total() <= 80 + 3 * WIDTH, "only what was in flight is done again"
+        assert await world.count("SELECT count(*) FROM call") == world.flinks.audit.calls_counted
+        world.rules_were_kept()
+
+    config = SimulatorConfig(latency_seconds=1.5)
+    play(database_url, Cast(start=NOON, active=80, config=config), story)
+
+
+def test_restarts_one_after_the_other_do_not_break_the_budget(database_url: str) -> None:
+    async def story(world: VirtualWorld) -> None:
+        for tenths in range(80):
+            await world.lead_for(timedelta(seconds=0.5 + tenths % 27 / 4))
+        world.rules_were_kept()
+        assert world.flinks.audit.calls_counted > 10
+
+    play(database_url, Cast(start=NOON, active=100), story)
+
+
+def test_a_disable_that_arrives_amid_a_routine_of_thousands_goes_out_next(database_url: str) -> None:
+    async def story(world: VirtualWorld) -> None:
+        async with world.leading() as leading:
+            await until(lambda: world.calls(Operation.AUTHORIZE) >= 10)
+            await world.approve_all()
+            await _left_long_ago_are_off(world, leading.engine.trigger)
+            for client in world.company.sole_clients(3):
+                before = _seen(world)
+                await world.leave(client)
+                leading.engine.trigger()
+                (login_id,) = world.company.logins_of([client])
+                await until(lambda gone=login_id: gone not in world.switched_on())  # type: ignore[misc]
+                assert _set_number(world, login_id) - before <= WIDTH
+        world.rules_were_kept()
+
+    play(database_url, Cast(start=NOON, active=2_000, inactive=1), story)
+
+
+async def _left_long_ago_are_off(world: VirtualWorld, trigger: Callable[[], None]) -> None:
+    trigger()
+    await until(lambda: world.switched_on() == world.active)
+
+
+def _set_number(world: VirtualWorld, login_id: str) -> int:
+    """The number that Flinks gave to the call that switched this login off."""
+    return next(
+        call.number
+        for call in world.flinks.audit.calls
+        if call.login_id == login_id and call.operation == Operation.SET_SCHEDULED_REFRESH
+    )
+
+
+@pytest.mark.parametrize("auth", ["x-api-key", "authorize-token"])
+def test_thousands_of_disables_leave_the_savable_logins_half_of_the_budget(database_url: str, auth: str) -> None:
+    async def story(world: VirtualWorld) -> None:
+        async with world.leading() as leading:
+            await asyncio.sleep(10)
+            await world.approve_all()
+            leading.engine.trigger()
+            await asyncio.sleep(10)
+            world.flinks.audit.reset()
+            await asyncio.sleep(10 * 60)
+
+        audit = world.flinks.audit
+        to_change = world.calls(Operation.SET_SCHEDULED_REFRESH) * (2 if auth == "authorize-token" else 1)
+        assert 0.45 <= to_change / audit.calls_counted <= 0.55
+        assert audit.calls_counted >= 0.95 * 10 * RATE, "nothing of the budget is lost"
+        world.rules_were_kept()
+
+    settings: dict[str, object] = {"flinks_schedule_auth": auth}
+    config = SimulatorConfig(schedule_auth=ScheduleAuth(auth))
+    play(database_url, Cast(start=NOON, active=1_000, inactive=2_000, settings=settings, config=config), story)
+
+
+def test_logins_that_hang_never_hold_the_others(database_url: str) -> None:
+    """Two of four workers are taken by them at any time; the others keep the pace of the budget."""
+
+    async def story(world: VirtualWorld) -> None:
+        slow = sorted(world.active)[:2]
+        world.flinks.add_faults([f"hang@Authorize/{each}" for each in slow])
+        async with world.leading():
+            others = world.active - set(slow)
+            calls = 2 * len(others) + 2 * 2 * 3 + 1
+            await asyncio.sleep(calls * SLOT_SECONDS * 1.1)
+            assert set(world.calls_by_login(Operation.AUTHORIZE)) >= others
+        assert {each: world.calls_by_login(Operation.AUTHORIZE)[each] for each in others} == dict.fromkeys(others, 1)
+        world.rules_were_kept()
+
+    play(database_url, Cast(start=NOON, active=60), story)
+
+
+def test_a_login_that_hangs_is_put_off_after_three_tries_and_tried_again_later(database_url: str) -> None:
+    async def story(world: VirtualWorld) -> None:
+        slow = min(world.active)
+        world.flinks.add_faults([f"hang@Authorize/{slow}"])
+        async with world.leading():
+            await asyncio.sleep(12 * 60)
+            assert world.calls_by_login(Operation.AUTHORIZE)[slow] == 3
+            world.flinks.faults.clear()
+            await asyncio.sleep(60 * 60)
+        assert world.calls_by_login(Operation.AUTHORIZE)[slow] == 4
+        assert (await world.verdicts())[slow] == "fresh"
+        world.rules_were_kept()
+
+    play(database_url, Cast(start=NOON, active=5), story)
+
+
+def test_an_outage_of_flinks_is_outlived_without_a_flood(database_url: str) -> None:
+    async def story(world: VirtualWorld) -> None:
+        world.flinks.add_faults(["html_502@any"])
+        async with world.leading():
+            await asyncio.sleep(2 * 3600)
+            world.flinks.faults.clear()
+            await asyncio.sleep(4 * 3600)
+        assert set(world.calls_by_login(Operation.AUTHORIZE)) == world.active
+        assert set((await world.verdicts()).values()) == {"fresh"}
+        world.rules_were_kept()
+
+    play(database_url, Cast(start=NOON, active=60), story)
+
+
+def test_a_throttled_client_waits_and_ends_its_routine(database_url: str) -> None:
+    """The vendor allows half of what the operator believes."""
+
+    async def story(world: VirtualWorld) -> None:
+        await world.lead_for(timedelta(hours=3))
+        assert set((await world.verdicts()).values()) == {"fresh"}
+        world.rules_were_kept()
+
+    config = SimulatorConfig(rate_limit_per_minute=RATE // 2, throttle_status=429)
+    play(database_url, Cast(start=NOON, active=100, config=config), story)
+
+
+def test_a_disable_that_took_effect_without_an_answer_is_undone_when_its_client_returns(database_url: str) -> None:
+    """Flinks has switched it off, the answer was lost, and before another try the client is back: nobody else is to blame."""
+
+    async def story(world: VirtualWorld) -> None:
+        (client,) = world.company.sole_clients(1)
+        (login_id,) = world.company.logins_of([client])
+        async with world.leading() as leading:
+            await asyncio.sleep(60)
+            await world.approve_all()
+            leading.engine.trigger()
+            await until(lambda: world.switched_on() == world.active)
+            world.flinks.add_faults(["garbage@SetScheduledRefresh"])
+            await world.leave(client)
+            leading.engine.trigger()
+            await asyncio.sleep(120)
+            assert login_id not in world.switched_on()
+
+            await world.come_back(client)
+            world.flinks.faults.clear()
+            await asyncio.sleep(3 * DAY.total_seconds())
+        assert world.switched_on() == world.active
+        assert (await world.verdicts())[login_id] == "fresh"
+        world.rules_were_kept()
+
+    play(database_url, Cast(start=NOON, active=10, inactive=1), story)

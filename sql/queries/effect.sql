@@ -3,7 +3,8 @@
 
 -- name: sightings(login_ids, seen_ats, flags, refreshed_ats, institutions, codes, lives, routine_dones)!
 -- Authorizes were answered. What Flinks did not say leaves what is stored, and so does what it said before the newest word: the end of
--- a fetch records its Authorize once more.
+-- a fetch records its Authorize once more. Where an active login is off, and a disable of ours was sent and never answered, that one took
+-- effect: Flinks has now confirmed it.
 WITH given AS (
     SELECT
         each.login_id, each.seen_at, each.flag, each.refreshed_at, each.institution, each.code, each.live, each.routine_done
@@ -30,6 +31,16 @@ SET answered_at = CASE WHEN locked.answers THEN locked.seen_at ELSE login.answer
     institution = COALESCE(locked.institution, login.institution),
     cached_call_at = CASE WHEN locked.live THEN login.cached_call_at ELSE GREATEST(login.cached_call_at, locked.seen_at) END,
     routine_at = CASE WHEN locked.routine_done THEN GREATEST(login.routine_at, locked.seen_at) ELSE login.routine_at END,
+    confirmed_off_at = CASE
+        WHEN login.confirmed_off_at IS NULL AND login.active AND locked.tells_flag AND locked.flag = 'off' AND (
+            SELECT event.change = 'disable' AND event.event = 'sent'
+            FROM schedule_change AS event
+            WHERE event.login_id = locked.login_id AND event.event IN ('sent', 'confirmed')
+            ORDER BY event.event_id DESC
+            LIMIT 1
+        ) THEN locked.seen_at
+        ELSE login.confirmed_off_at
+    END,
     refused_at = NULL,
     refused_code = NULL,
     attempts = 0,

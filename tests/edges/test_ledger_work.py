@@ -224,6 +224,21 @@ async def test_a_refresh_never_goes_back_in_time(judged: Ledger, term: Term) -> 
     assert (await _login(judged)).evidence.refreshed_at == NOW - HOUR
 
 
+@pytest.mark.parametrize("sent", [True, False], ids=["sent", "not sent"])
+async def test_a_disable_that_was_sent_and_never_answered_is_ours_where_an_active_login_turns_out_to_be_off(
+    judged: Ledger, connection: Connection, term: Term, *, sent: bool
+) -> None:
+    await intend_all(judged, term)
+    if sent:
+        assert await judged.mark_sent(B, Change.DISABLE, now=NOW, pass_id=None, term=term)
+    await set_active(connection, "bob", active=True)
+    await judged.withdraw(B, reason="came back", now=NOW, term=term)
+
+    await judged.record([], [replace(SEEN, login_id=B, flag=Flag.OFF)], term=term)
+
+    assert (await _login(judged, B)).evidence.confirmed_off_at == (NOW if sent else None)
+
+
 async def test_a_live_authorize_is_no_cached_call_and_a_fetch_may_follow(judged: Ledger, term: Term) -> None:
     await judged.record([], [replace(SEEN, live=True, routine_done=False)], term=term)
 

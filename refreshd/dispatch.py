@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -16,9 +17,9 @@ from refreshd.core import breaker as breakers
 from refreshd.core import conversation as conversations
 from refreshd.core import wire
 from refreshd.core.conversation import Conversation, Kind, Step
-from refreshd.core.errors import CredentialRefused, FlinksError
+from refreshd.core.errors import CallAbandoned, CredentialRefused, FlinksError, FlinksThrottled
 from refreshd.core.guard import GuardedChange
-from refreshd.core.model import Confirmed, Effect, PassId, Refused
+from refreshd.core.model import Change, Confirmed, Effect, PassId, Refused
 from refreshd.core.turn import Turn, advance, fail
 from refreshd.pacing import Permit
 from refreshd.ports import Clock, Leadership, WorkLedger
@@ -93,16 +94,27 @@ class Dispatcher:
     async def handle(self, task: Task, permit: Permit) -> None:
         """One call under one permit."""
         conversation = task.conversation
+        permit.but_look_again(partial(self._look_again, conversation))
         try:
             answer = await self._call(conversation, permit)
         except FlinksError as error:
             turn = fail(conversation, error, self._clock.now())
             self._note_error(conversation, error, turn)
+            if isinstance(error, FlinksThrottled):
+                permit.slow_down(error.retry_after)
         else:
             at = asyncio.get_running_loop().time()
             turn = advance(conversation, answer, self._clock.now(), at)
             self._note_answer(conversation, answer)
         await self._settle(conversation, turn)
+
+    async def _look_again(self, conversation: Conversation) -> None:
+        """It took so long to connect that a new permit was waited for: the login may have changed sides. Raises CallAbandoned."""
+        if conversation.login_id is None or conversation.step is Step.MINT:
+            return
+        wants_active = conversation.change is None or conversation.change.change is Change.ENABLE
+        if await self._ledger.is_active(conversation.login_id) is not wants_active:
+            raise CallAbandoned("not sent: the login changed sides while a connection was made")
 
     async def _call(self, conversation: Conversation, permit: Permit) -> wire.VendorAnswer:
         pass_id = self._queue.pass_id
@@ -139,7 +151,8 @@ class Dispatcher:
             return
         at = asyncio.get_running_loop().time()
         credential = conversations.credential(conversation)
-        self._queue.breaker = breakers.refused(self._queue.breaker, credential, at)
+        login_id = None if conversation.step in {Step.MINT, Step.REPORT} else conversation.login_id
+        self._queue.breaker = breakers.refused(self._queue.breaker, credential, at, login_id=login_id)
         _log.error("credential_refused", credential=credential.value, error=error.message, hint=error.hint)
 
     def _note_answer(self, conversation: Conversation, answer: wire.VendorAnswer) -> None:

@@ -85,7 +85,7 @@ class Leading:
             timeouts=policies.timeouts(settings),
             max_body=settings.max_body_bytes,
             clock=self._clock,
-            observers=(self._recorder, self._watcher.on_call),
+            observers=(self._trace, self._watcher.on_call),
         )
 
     def _dispatcher(self, connection: FlinksConnection) -> Dispatcher:
@@ -102,6 +102,11 @@ class Leading:
             clock=self._clock,
             on_settled=self._on_settled,
         )
+
+    def _trace(self, trace: CallTrace) -> None:
+        """The trace holds what the vendor saw; a call that never left is only counted."""
+        if trace.left:
+            self._recorder(trace)
 
     def _on_settled(self, settled: Settled) -> None:
         self._watcher.on_settled(settled)

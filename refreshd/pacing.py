@@ -7,7 +7,8 @@ was just restarted does not know what its predecessor sent.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Protocol
 
 from aiolimiter import AsyncLimiter
@@ -16,6 +17,8 @@ from refreshd.core.model import Term
 
 WINDOW_SECONDS = 60.5
 """A minute, and half a second by which one call may be quicker on its way to the vendor than another."""
+
+_LONGEST_REST_SECONDS = 900.0
 
 PERMIT_SECONDS = 1.0
 """A permit older than this is void: permits must not pile up while the vendor hangs, and then go out together."""
@@ -38,6 +41,7 @@ class Permit:
     def __init__(self, budget: "Budget", taken_at_seconds: float) -> None:
         self._budget = budget
         self._is_spent = False
+        self._look_again: Callable[[], Awaitable[None]] | None = None
         self.taken_at_seconds = taken_at_seconds
         """Loop time."""
 
@@ -53,7 +57,17 @@ class Permit:
         permit = self
         while not permit.is_fresh:
             permit = await self._budget.permit()
+            if self._look_again is not None:
+                await self._look_again()
         return permit
+
+    def but_look_again(self, look: Callable[[], Awaitable[None]]) -> None:
+        """What was decided with this permit is looked at again where a new one has to be waited for; `look` raises to give up."""
+        self._look_again = look
+
+    def slow_down(self, wish: timedelta | None) -> None:
+        """The call that it was spent on was throttled: see `Budget.slow_down`."""
+        self._budget.slow_down(wish)
 
     def spend(self) -> None:
         """Count the call, right before its bytes leave. Raises LeaseLost when somebody else leads by now."""
@@ -103,6 +117,11 @@ class Budget:
         """Hand out no permit for so long: calls of a faster predecessor are still in the window."""
         opens_at = asyncio.get_running_loop().time() + seconds
         self._opens_at_seconds = max(self._opens_at_seconds or 0.0, opens_at + self._first_wait_seconds)
+
+    def slow_down(self, wish: timedelta | None) -> None:
+        """Flinks asked for fewer calls: rest for as long as it wishes, at most a quarter of an hour, or for five slots if it named none."""
+        named = 5 * self._limiter.time_period if wish is None else wish.total_seconds()
+        self.rest(min(named, _LONGEST_REST_SECONDS))
 
     def has_room(self, now_seconds: float) -> bool:
         """Whether one more call keeps every window within the rate; a call that leaves late in its second can fill one."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from refreshd.core.model import Credential
+from refreshd.core.model import Credential, LoginId
 
 PROBE_AFTER_SECONDS = 900.0
 """How long a stopped credential, or suspect settings, rest before calls are tried again."""
@@ -22,6 +22,7 @@ class Breaker:
     """Which calls rest, until when."""
 
     stopped: Mapping[Credential, float] = field(default_factory=lambda: MappingProxyType({}))
+    doubted: Mapping[Credential, LoginId] = field(default_factory=lambda: MappingProxyType({}))
     unknown_in_a_row: int = 0
     knew_any: bool = False
     suspect_until: float | None = None
@@ -40,18 +41,29 @@ class Breaker:
         return bool(self.stopped) or self.suspect_until is not None
 
 
-def refused(breaker: Breaker, credential: Credential, at: float) -> Breaker:
-    """Flinks does not accept this credential: all calls that need it stop."""
+def refused(breaker: Breaker, credential: Credential, at: float, *, login_id: LoginId | None = None) -> Breaker:
+    """Flinks does not accept this credential: all calls that need it stop.
+
+    A refusal about one login may mean that login and nobody else, so the credential stops with the second login that is refused in a
+    row; a refusal about no login (a mint, the report) speaks for itself.
+    """
+    if (
+        login_id is not None
+        and breaker.doubted.get(credential, login_id) == login_id
+        and breaker.allows(credential, at)
+    ):
+        return replace(breaker, doubted=MappingProxyType({**breaker.doubted, credential: login_id}))
     stopped = {**breaker.stopped, credential: at + PROBE_AFTER_SECONDS}
     return replace(breaker, stopped=MappingProxyType(stopped))
 
 
 def accepted(breaker: Breaker, credential: Credential) -> Breaker:
     """A call with this credential led to an answer, so it works (again)."""
-    if credential not in breaker.stopped:
+    if credential not in breaker.stopped and credential not in breaker.doubted:
         return breaker
     stopped = {each: until for each, until in breaker.stopped.items() if each is not credential}
-    return replace(breaker, stopped=MappingProxyType(stopped))
+    doubted = {each: login_id for each, login_id in breaker.doubted.items() if each is not credential}
+    return replace(breaker, stopped=MappingProxyType(stopped), doubted=MappingProxyType(doubted))
 
 
 def knew_login(breaker: Breaker) -> Breaker:

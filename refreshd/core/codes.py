@@ -213,3 +213,10 @@ def label_of(code: str | None) -> str:
         return "none"
     name = normalise(code)
     return name if name in KNOWN_CODES else "other"
+
+
+ABOUT_THE_CALL = frozenset({"CONCURRENT_SESSION", "CARD_IN_USE"})
+"""Codes of an Authorize that speak of this very call, and not of last night's refresh."""
+
+SESSION_GONE = frozenset({"SESSION_NONEXISTENT", "SESSION_EXPIRED", "UNAUTHORIZED"})
+"""Codes of a data call that another Authorize mends."""

@@ -22,6 +22,10 @@ from refreshd.core.model import Change, Credential, FetchDepth, LoginId, Sightin
 
 TRIES_IN_A_ROW = 3
 
+POLL_SECONDS = 10.0
+POLL_LIMIT = 180
+"""Every 10 s, at most 30 minutes. https://docs.flinks.com/guides/connect/retrieve-account-data"""
+
 REQUEST_ID_SECONDS = 8 * 60.0
 """A RequestId older than this may be gone. https://help.flinks.com/support/solutions/articles/43000436113-timeout-lengths"""
 

@@ -90,6 +90,12 @@ class FlinksUnreachable(FlinksError):
         self.reason = reason
 
 
+class CallAbandoned(FlinksError):
+    """The call was given up before a byte left: the login changed sides while a connection was made. `reason` is never counted."""
+
+    reason = "client"
+
+
 class FlinksThrottled(FlinksError):
     """Flinks asked for fewer calls. `retry_after` is its own wish where it sent one."""
 

@@ -339,7 +339,8 @@ class HeldPlan:
 class CallTrace:
     """One HTTP call, as the vendor's guide asks to trace it; `body` is already redacted.
 
-    `failure` is None for a call that led to an answer, else the reason label of the failure metric.
+    `failure` is None for a call that led to an answer, else the reason label of the failure metric. `left` False: no byte of it ever
+    reached the vendor, so it counts as a failure and is no part of the trace.
     """
 
     called_at: datetime
@@ -356,6 +357,7 @@ class CallTrace:
     attempt: int
     pass_id: PassId | None
     failure: str | None
+    left: bool = True
 
 
 # Effects: what one finished conversation does to the ledger, recorded in one commit group with its traces.

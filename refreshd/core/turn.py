@@ -10,6 +10,8 @@ from typing import assert_never
 
 from refreshd.core import codes, timing, wire
 from refreshd.core.conversation import (
+    POLL_LIMIT,
+    POLL_SECONDS,
     TRIES_IN_A_ROW,
     Conversation,
     Kind,
@@ -18,7 +20,7 @@ from refreshd.core.conversation import (
     first_step,
     may_authorise_again,
 )
-from refreshd.core.errors import CredentialRefused, FlinksError, FlinksThrottled
+from refreshd.core.errors import CallAbandoned, CredentialRefused, FlinksError, FlinksThrottled
 from refreshd.core.model import (
     AccountData,
     ChangeFailed,
@@ -35,16 +37,6 @@ from refreshd.core.model import (
 
 _TRY_AGAIN_SECONDS = 5.0
 _THROTTLED = timedelta(minutes=1)
-
-POLL_SECONDS = 10.0
-POLL_LIMIT = 180
-"""Every 10 s, at most 30 minutes. https://docs.flinks.com/guides/connect/retrieve-account-data"""
-
-_ABOUT_THE_CALL = frozenset({"CONCURRENT_SESSION", "CARD_IN_USE"})
-"""Codes of an Authorize that speak of this very call, and not of last night's refresh."""
-
-_SESSION_GONE = frozenset({"SESSION_NONEXISTENT", "SESSION_EXPIRED", "UNAUTHORIZED"})
-"""Codes of a data call that another Authorize mends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +142,7 @@ def _coded(conversation: Conversation, answer: wire.CodeAnswer | wire.Challenged
 
 
 def _authorize_coded(conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime) -> Turn:
-    if answer.code in _ABOUT_THE_CALL:
+    if answer.code in codes.ABOUT_THE_CALL:
         return fail(conversation, said, now)
     if answer.unknown_login or answer.reaction is Reaction.PERMANENT:
         return Turn(effects=(_refusal(conversation, answer, now),), trouble=said, gave_up=True)
@@ -172,7 +164,7 @@ def _change_refused(conversation: Conversation, answer: wire.CodeAnswer, said: F
 
 def _fetch_coded(conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime) -> Turn:
     """The Authorize stays a success whatever the data call says; what does not heal within hours is asked again tomorrow."""
-    if answer.code in _SESSION_GONE and may_authorise_again(conversation):
+    if answer.code in codes.SESSION_GONE and may_authorise_again(conversation):
         return Turn(following=authorise_again(conversation))
     if answer.reaction is not Reaction.RETRY_LATER:
         return Turn(effects=_routine_over(conversation), trouble=said, gave_up=True)
@@ -231,6 +223,8 @@ def _set(conversation: Conversation, answer: wire.ScheduleSet, now: datetime) ->
 
 def fail(conversation: Conversation, error: FlinksError, now: datetime) -> Turn:
     """What follows when a call led to no answer: a fresh token, another try soon, or a stored back-off."""
+    if isinstance(error, CallAbandoned):  # what is due now is drawn anew
+        return Turn(effects=_set_failed(conversation, error, now), trouble=error)
     if isinstance(error, CredentialRefused):
         return _credential_refused(conversation, error, now)
     if conversation.kind is Kind.REPORT:
@@ -239,6 +233,11 @@ def fail(conversation: Conversation, error: FlinksError, now: datetime) -> Turn:
         return _put_off(conversation, error, now, now + (error.retry_after or _THROTTLED), conversation.attempts)
     if conversation.tries < TRIES_IN_A_ROW:
         return _try_again(conversation, error, now)
+    return _put_off_for_long(conversation, error, now)
+
+
+def _put_off_for_long(conversation: Conversation, error: FlinksError, now: datetime) -> Turn:
+    """Another fruitless round: a stored back-off, longer than the last."""
     attempts = conversation.attempts + 1
     later = timing.retry_at(conversation.subject, attempts, codes.reaction_of(error.code), now)
     return _put_off(conversation, error, now, later, attempts)
@@ -247,12 +246,15 @@ def fail(conversation: Conversation, error: FlinksError, now: datetime) -> Turn:
 def _credential_refused(conversation: Conversation, error: CredentialRefused, now: datetime) -> Turn:
     """A token may have been spent or expired on the way: one fresh token, and then the credential is to blame.
 
-    Where it is the data call's, the Authorize was good and is not repeated: the routine is over for today.
+    It may also be this login that Flinks denies: it steps back, so that the next probe is another's. Where it is the data call's
+    credential, the Authorize was good and is not repeated: the routine is over for today.
     """
-    effects = (_change_failed(conversation, error, now, now),) if conversation.step is Step.SET else ()
     if conversation.token is not None and not conversation.token_renewed:
-        return Turn(effects=effects, following=replace(conversation, step=Step.MINT, token=None, token_renewed=True))
-    return Turn(effects=(*effects, *_routine_over(conversation)), trouble=error, gave_up=True)
+        renewed = replace(conversation, step=Step.MINT, token=None, token_renewed=True)
+        return Turn(effects=_set_failed(conversation, error, now), following=renewed)
+    if conversation.step in {Step.AUTHORIZE, Step.SET}:
+        return _put_off_for_long(conversation, error, now)
+    return Turn(effects=_routine_over(conversation), trouble=error, gave_up=True)
 
 
 def _report_failed(conversation: Conversation, error: FlinksError) -> Turn:
@@ -268,8 +270,7 @@ def _try_again(conversation: Conversation, error: FlinksError, now: datetime) ->
         return _poll(following, now, error)
     if conversation.step is not Step.FETCH:
         following = replace(following, step=first_step(conversation), token=None)
-    effects = (_change_failed(conversation, error, now, now),) if conversation.step is Step.SET else ()
-    wait_seconds = _TRY_AGAIN_SECONDS * conversation.tries
+    effects, wait_seconds = _set_failed(conversation, error, now), _TRY_AGAIN_SECONDS * conversation.tries
     return Turn(effects=effects, following=following, wait_seconds=wait_seconds, trouble=error)
 
 
@@ -281,6 +282,10 @@ def _put_off(conversation: Conversation, error: FlinksError, now: datetime, late
         return Turn(effects=_routine_over(conversation), trouble=error, gave_up=True)
     deferral = Deferral(login_id=conversation.subject, attempts=attempts, not_before=later, error=error.message)
     return Turn(effects=(deferral,), trouble=error, gave_up=True)
+
+
+def _set_failed(conversation: Conversation, error: FlinksError, now: datetime) -> tuple[Effect, ...]:
+    return (_change_failed(conversation, error, now, now),) if conversation.step is Step.SET else ()
 
 
 def _change_failed(conversation: Conversation, error: FlinksError, now: datetime, later: datetime) -> ChangeFailed:

@@ -60,7 +60,7 @@ class FlinksConnection:
     async def _send(
         self, request: wire.Request, permit: Permit, *, attempt: int, pass_id: PassId | None
     ) -> wire.VendorAnswer:
-        """The choke point: every byte to Flinks passes here, and every call leaves a trace whatever becomes of it."""
+        """The choke point: every byte to Flinks passes here, and every call is told of, whatever becomes of it."""
         headers = self._headers(request)
         departure = _Departure(permit, self._clock)
 
@@ -153,6 +153,7 @@ class FlinksConnection:
             attempt=attempt,
             pass_id=pass_id,
             failure=failure,
+            left=departure.has_left,
         )
 
 
@@ -207,7 +208,10 @@ class _Departure:
         self.at_seconds = asyncio.get_running_loop().time()
 
     async def leave(self) -> None:
-        """Refuse a second time: aiohttp repeats a GET by itself when a kept connection breaks, and that would be a call of its own."""
+        """Spend the permit, or a new one where it took long to connect.
+
+        Refused a second time: aiohttp repeats a GET by itself when a kept connection breaks, and that would be a call of its own.
+        """
         if self.has_left:
             raise FlinksUnreachable("the connection broke before an answer came", reason="connect")
         permit = await self._permit.fresh()

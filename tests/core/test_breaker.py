@@ -13,6 +13,7 @@ from refreshd.core.breaker import (
     unknown_login,
 )
 from refreshd.core.model import Credential
+from tests.support.builders import login
 
 START = 1_000.0
 
@@ -107,3 +108,27 @@ def test_the_settings_are_suspect_only_after_an_unbroken_row_of_unknown_logins(k
         breaker = knew_login(breaker) if is_known else unknown_login(breaker, START)
     row = len(known) if True not in known else known[::-1].index(True)
     assert breaker.suspects_settings(START) == (row >= (SUSPECT_AFTER_GOOD if True in known else SUSPECT_AFTER))
+
+
+def test_one_login_that_is_refused_does_not_stop_the_others() -> None:
+    """Flinks may deny that one login alone; the second one in a row speaks against the credential."""
+    once = refused(Breaker(), Credential.API_KEY, START, login_id=login(1))
+    assert once.allows(Credential.API_KEY, START)
+    again = refused(once, Credential.API_KEY, START, login_id=login(1))
+    assert again.allows(Credential.API_KEY, START)
+    assert not refused(again, Credential.API_KEY, START, login_id=login(2)).allows(Credential.API_KEY, START)
+
+
+def test_an_accepted_call_clears_the_doubt() -> None:
+    once = refused(Breaker(), Credential.API_KEY, START, login_id=login(1))
+    cleared = accepted(once, Credential.API_KEY)
+    assert refused(cleared, Credential.API_KEY, START, login_id=login(2)).allows(Credential.API_KEY, START)
+
+
+def test_a_probe_that_is_refused_again_stops_the_credential_again_whichever_login_it_was() -> None:
+    stopped = refused(
+        refused(Breaker(), Credential.API_KEY, START, login_id=login(1)), Credential.API_KEY, START, login_id=login(2)
+    )
+    probed = START + PROBE_AFTER_SECONDS
+    assert stopped.allows(Credential.API_KEY, probed)
+    assert not refused(stopped, Credential.API_KEY, probed, login_id=login(3)).allows(Credential.API_KEY, probed)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from refreshd.core import conversation as conversations
 from refreshd.core import wire
-from refreshd.core.conversation import REQUEST_ID_SECONDS, Kind, Step, Terms
+from refreshd.core.conversation import POLL_LIMIT, POLL_SECONDS, REQUEST_ID_SECONDS, Kind, Step, Terms
 from refreshd.core.errors import CredentialRefused, FlinksError, FlinksThrottled
 from refreshd.core.model import (
     ChangeFailed,
@@ -20,7 +20,6 @@ from refreshd.core.model import (
     Refused,
     Sighting,
 )
-from refreshd.core.turn import POLL_LIMIT, POLL_SECONDS
 from tests.support.builders import NOW, login
 from tests.support.vendor import MOST_OUTCOMES, REFRESHED, Talk, first_call, led
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 import pytest
 
 from refreshd.core import conversation as conversations
-from refreshd.core.conversation import Conversation, Kind, Step
-from refreshd.core.errors import CredentialRefused, FlinksError, FlinksUnreachable
+from refreshd.core.conversation import POLL_SECONDS, Conversation, Kind, Step
+from refreshd.core.errors import CallAbandoned, CredentialRefused, FlinksError, FlinksUnreachable
 from refreshd.core.model import (
     Change,
     ChangeFailed,
@@ -17,7 +17,7 @@ from refreshd.core.model import (
     Refused,
     Sighting,
 )
-from refreshd.core.turn import POLL_SECONDS, Turn
+from refreshd.core.turn import Turn
 from tests.support.builders import NOW, TERMS, guarded, login
 from tests.support.vendor import (
     CHALLENGED,
@@ -184,14 +184,31 @@ def test_a_refused_token_is_replaced_by_one_fresh_one() -> None:
     with_token = conversations.routine(login(), TERMS, attempts=0, fetched_refresh_at=None)
     talk = told(with_token, minted(), KEY_REFUSED, minted(), KEY_REFUSED)
     assert [call.conversation.step for call in talk.calls] == [Step.MINT, Step.AUTHORIZE] * 2
-    assert talk.effects == []
+    assert [type(effect) for effect in talk.effects] == [Deferral]
     assert talk.last.gave_up
     assert talk.last.trouble is KEY_REFUSED
 
 
-@pytest.mark.parametrize("conversation", [ROUTINE, conversations.read_report(TERMS)], ids=["authorize", "report"])
-def test_a_refused_credential_ends_the_conversation_and_blames_no_login(conversation: Conversation) -> None:
-    assert turned(conversation, KEY_REFUSED) == Turn(trouble=KEY_REFUSED, gave_up=True)
+def test_a_refused_report_ends_the_conversation() -> None:
+    assert turned(conversations.read_report(TERMS), KEY_REFUSED) == Turn(trouble=KEY_REFUSED, gave_up=True)
+
+
+def test_a_login_whose_credential_is_refused_steps_back_so_that_the_next_probe_is_anothers() -> None:
+    put_off = deferral(turned(ROUTINE, KEY_REFUSED))
+    assert put_off.attempts == ROUTINE.attempts + 1
+    assert put_off.not_before >= NOW + 15 * MINUTE
+
+
+@pytest.mark.parametrize("conversation", [ROUTINE, CHANGE], ids=["authorize", "change"])
+def test_a_call_that_never_left_is_no_failure_of_anybody(conversation: Conversation) -> None:
+    """What is due by then is drawn anew; a change that was marked as sent has an event that says it was not."""
+    turn = turned(conversation, CallAbandoned("not sent"))
+    assert not turn.gave_up
+    assert turn.following is None
+    if conversation is CHANGE:
+        assert (failure(turn).attempts, failure(turn).not_before) == (CHANGE.attempts, NOW)
+    else:
+        assert turn.effects == ()
 
 
 # The schedule is changed ------------------------------------------------------------------------------------------------------------
@@ -238,9 +255,10 @@ def test_a_change_that_is_refused_for_good_rests_a_week_with_its_login(outcome: 
     assert turn.trouble is not None
 
 
-def test_a_change_whose_credential_is_refused_has_failed_and_is_not_counted() -> None:
+def test_a_change_whose_credential_is_refused_steps_back_so_that_the_next_probe_is_anothers() -> None:
     turn = turned(CHANGE, KEY_REFUSED)
-    assert (failure(turn).attempts, failure(turn).not_before) == (1, NOW)
+    assert failure(turn).attempts == CHANGE.attempts + 1
+    assert failure(turn).not_before >= NOW + 15 * MINUTE
     assert turn.gave_up
 
 

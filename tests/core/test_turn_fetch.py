@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from refreshd.core import conversation as conversations
-from refreshd.core.conversation import Conversation, Step
+from refreshd.core.conversation import POLL_LIMIT, POLL_SECONDS, Conversation, Step
 from refreshd.core.model import (
     AccountData,
     Deferral,
@@ -11,7 +11,7 @@ from refreshd.core.model import (
     Flag,
     Sighting,
 )
-from refreshd.core.turn import POLL_LIMIT, POLL_SECONDS, Turn
+from refreshd.core.turn import Turn
 from tests.support.builders import NOW, TERMS, login
 from tests.support.vendor import (
     KEY_REFUSED,

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count, islice, pairwise
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from refreshd.core.errors import LeaseLost
+from refreshd.core.errors import CallAbandoned, LeaseLost
 from refreshd.core.model import Term
 from refreshd.pacing import PERMIT_SECONDS, WINDOW_SECONDS, Budget, Permit, PermitMisusedError
 from tests.support.virtual_loop import VirtualClock, run_virtual
@@ -220,3 +220,55 @@ def test_a_budget_that_rests_hands_out_nothing_until_the_faster_calls_are_over()
         return await send(await budget.permit()) - began
 
     assert run_virtual(main, START) >= 60
+
+
+def test_what_was_decided_is_looked_at_again_only_where_a_new_permit_had_to_be_waited_for() -> None:
+    async def main(_clock: VirtualClock) -> list[str]:
+        looks: list[str] = []
+
+        async def look() -> None:
+            looks.append("again")
+
+        budget = Budget(30)
+        quick = await budget.permit()
+        quick.but_look_again(look)
+        await send(quick)
+        assert not looks
+        slow = await budget.permit()
+        slow.but_look_again(look)
+        await asyncio.sleep(PERMIT_SECONDS + 1)
+        await send(slow)
+        return looks
+
+    assert run_virtual(main, START) == ["again"]
+
+
+def test_a_login_that_changed_sides_while_a_permit_was_waited_for_is_not_called() -> None:
+    async def main(_clock: VirtualClock) -> int:
+        async def look() -> None:
+            raise CallAbandoned("changed sides")
+
+        budget = Budget(30)
+        permit = await budget.permit()
+        permit.but_look_again(look)
+        await asyncio.sleep(PERMIT_SECONDS + 1)
+        with pytest.raises(CallAbandoned):
+            await send(permit)
+        return budget.used_in_last_minute(loop_time())
+
+    assert run_virtual(main, START) == 0
+
+
+@pytest.mark.parametrize(
+    ("wish", "rest"), [(timedelta(seconds=40), 40), (None, 5 * WINDOW_SECONDS / 30), (timedelta(days=3), 900)]
+)
+def test_a_throttled_call_has_everybody_rest(wish: timedelta | None, rest: float) -> None:
+    async def main(_clock: VirtualClock) -> float:
+        budget = Budget(30)
+        permit = await budget.permit()
+        await send(permit)
+        began = loop_time()
+        permit.slow_down(wish)
+        return await send(await budget.permit()) - began
+
+    assert rest <= run_virtual(main, START) < rest + 10

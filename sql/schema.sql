@@ -106,6 +106,8 @@ CREATE TABLE login (
     listed_code text,
     -- the schedule
     confirmed_off_at timestamptz,
+    -- when a change was sent that may have left it off, and no answer has said so or otherwise: a disable, or an enable of one that is off
+    maybe_off_since timestamptz,
     plan_id text REFERENCES plan (plan_id),
     intent text CHECK (intent IN ('disable', 'enable')),
     intent_id bigint,

@@ -41,6 +41,12 @@ def seen_on_after(evidence: Evidence, moment: datetime) -> bool:
     return flag_on or (evidence.listing is not None and evidence.listing.reported_at > moment)
 
 
+def off_by_us_at(evidence: Evidence) -> datetime | None:
+    """When refreshd last did what has, or may have, left the login off."""
+    times = (evidence.confirmed_off_at, evidence.maybe_off_since)
+    return max((each for each in times if each is not None), default=None)
+
+
 def old_when_seen(evidence: Evidence, stale_after: timedelta) -> bool:
     """Whether the last refresh was too old when Flinks last spoke; the age grows only by what we see, not by our own silence."""
     last_seen_at, refreshed_at = seen_at(evidence), evidence.refreshed_at

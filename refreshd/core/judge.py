@@ -17,6 +17,7 @@ from refreshd.core.evidence import (
     lapsed,
     next_turn,
     observed,
+    off_by_us_at,
     old_when_seen,
     seen_at,
     seen_on_after,
@@ -150,10 +151,11 @@ def _never_seen(case: _Case) -> Verdict | None:
 
 
 def _off_by_us(case: _Case) -> Verdict | None:
-    off_at = case.evidence.confirmed_off_at
+    off_at = off_by_us_at(case.evidence)
     if off_at is None or seen_on_after(case.evidence, off_at):
         return None
-    sentence = f"refreshd disabled it at {_at(off_at)}, and a client of it is active again: to be enabled"
+    said = "disabled it" if off_at == case.evidence.confirmed_off_at else "sent a change without an answer"
+    sentence = f"refreshd {said} at {_at(off_at)}, and a client of it is active again: to be enabled"
     return _active(case, VerdictName.DRIFTED, ChangeReason.DISABLED_BY_REFRESHD, sentence, lane=Lane.REST)
 
 

@@ -207,7 +207,9 @@ class Evidence:
 
     `known_since` is when it was first linked. `refreshed_at` None means that no successful refresh is known, whether Flinks said "never" or
     said nothing.
-    `confirmed_off_at` is set only by a SetScheduledRefresh answer that said so about this LoginId, and cleared by an enable.
+    `confirmed_off_at` is set only by a SetScheduledRefresh answer that said so about this LoginId, and cleared when an enable is sent.
+    `maybe_off_since` is when a change was sent whose answer is missing and which may have left the login off: a disable, or an enable that
+    may have failed. Any later word that it is on, or an answer to a change, clears it.
     `version` grows with every change of evidence; a verdict on an older version is not stored.
     """
 
@@ -223,6 +225,7 @@ class Evidence:
     cached_call_at: datetime | None = None
     listing: Listing | None = None
     confirmed_off_at: datetime | None = None
+    maybe_off_since: datetime | None = None
     hold: Hold | None = None
     refusal: Refusal | None = None
     attempts: int = 0
@@ -237,6 +240,7 @@ class Evidence:
             refreshed_at=self.refreshed_at,
             cached_call_at=self.cached_call_at,
             confirmed_off_at=self.confirmed_off_at,
+            maybe_off_since=self.maybe_off_since,
             not_before=self.not_before,
         )
 

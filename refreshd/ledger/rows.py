@@ -41,6 +41,7 @@ def evidence(row: Record) -> Evidence:
         cached_call_at=row["cached_call_at"],
         listing=_listing(row),
         confirmed_off_at=row["confirmed_off_at"],
+        maybe_off_since=row["maybe_off_since"],
         hold=_hold(row),
         refusal=_refusal(row),
         attempts=row["attempts"],

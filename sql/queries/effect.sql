@@ -3,8 +3,7 @@
 
 -- name: sightings(login_ids, seen_ats, flags, refreshed_ats, institutions, codes, lives, routine_dones)!
 -- Authorizes were answered. What Flinks did not say leaves what is stored, and so does what it said before the newest word: the end of
--- a fetch records its Authorize once more. Where an active login is off, and a disable of ours was sent and never answered, that one took
--- effect: Flinks has now confirmed it.
+-- a fetch records its Authorize once more. One that is on is not off by an unanswered change of ours.
 WITH given AS (
     SELECT
         each.login_id, each.seen_at, each.flag, each.refreshed_at, each.institution, each.code, each.live, each.routine_done
@@ -31,15 +30,9 @@ SET answered_at = CASE WHEN locked.answers THEN locked.seen_at ELSE login.answer
     institution = COALESCE(locked.institution, login.institution),
     cached_call_at = CASE WHEN locked.live THEN login.cached_call_at ELSE GREATEST(login.cached_call_at, locked.seen_at) END,
     routine_at = CASE WHEN locked.routine_done THEN GREATEST(login.routine_at, locked.seen_at) ELSE login.routine_at END,
-    confirmed_off_at = CASE
-        WHEN login.confirmed_off_at IS NULL AND login.active AND locked.tells_flag AND locked.flag = 'off' AND (
-            SELECT event.change = 'disable' AND event.event = 'sent'
-            FROM schedule_change AS event
-            WHERE event.login_id = locked.login_id AND event.event IN ('sent', 'confirmed')
-            ORDER BY event.event_id DESC
-            LIMIT 1
-        ) THEN locked.seen_at
-        ELSE login.confirmed_off_at
+    maybe_off_since = CASE
+        WHEN locked.tells_flag AND locked.flag = 'on' AND locked.seen_at > login.maybe_off_since THEN NULL
+        ELSE login.maybe_off_since
     END,
     refused_at = NULL,
     refused_code = NULL,
@@ -116,6 +109,7 @@ WITH given AS (
 )
 UPDATE login
 SET confirmed_off_at = locked.confirmed_at,
+    maybe_off_since = NULL,
     flag = 'off',
     flag_seen_at = locked.confirmed_at,
     plan_id = NULL,
@@ -160,6 +154,7 @@ WITH given AS (
 )
 UPDATE login
 SET confirmed_off_at = NULL,
+    maybe_off_since = NULL,
     flag = 'on',
     flag_seen_at = locked.confirmed_at,
     plan_id = NULL,

@@ -6,8 +6,9 @@ SELECT landmark.reported_at
 FROM landmark;
 
 -- name: list(login_ids, attempted_ats, states, codes, read_at)!
--- Logins that are listed now, where that is news: another entry, the flag not known to be on, or an answer since the last report. One
--- of which Flinks has said that it is off after this report was read stays off.
+-- Logins that are listed now, where that is news: another entry, the flag not known to be on, an answer since the last report, or a
+-- change of ours that was sent before this one and never answered. One of which Flinks has said that it is off after this report was
+-- read stays off.
 WITH card AS (
     SELECT DISTINCT ON (each.login_id) each.login_id, each.attempted_at, each.state, each.code
     FROM unnest(:login_ids::uuid[], :attempted_ats::timestamptz[], :states::text[], :codes::text[])
@@ -31,6 +32,7 @@ WITH card AS (
             OR login.listed_state IS DISTINCT FROM card.state
             OR login.listed_code IS DISTINCT FROM card.code
             OR login.answered_at > landmark.reported_at
+            OR login.maybe_off_since < :read_at
         )
     ORDER BY login.login_id
     FOR NO KEY UPDATE OF login
@@ -38,6 +40,7 @@ WITH card AS (
 UPDATE login
 SET flag = 'on',
     flag_seen_at = GREATEST(login.flag_seen_at, :read_at),
+    maybe_off_since = CASE WHEN login.maybe_off_since >= :read_at THEN login.maybe_off_since END,
     listed_since = CASE WHEN locked.as_before THEN login.listed_since ELSE :read_at END,
     listed_attempt_at = locked.attempted_at,
     listed_state = locked.state,

@@ -7,7 +7,7 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
     login.attempts, login.not_before
 FROM login
 CROSS JOIN landmark

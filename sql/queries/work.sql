@@ -8,7 +8,7 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
     login.attempts, login.not_before
 FROM login
 CROSS JOIN landmark
@@ -47,7 +47,7 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
     login.attempts, login.not_before
 FROM (SELECT due.login_id, due.routine_at FROM due ORDER BY due.routine_at LIMIT :limit) AS due
 JOIN login ON login.login_id = due.login_id
@@ -64,7 +64,7 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
     login.attempts, login.not_before
 FROM login
 CROSS JOIN landmark
@@ -83,12 +83,31 @@ FROM login
 WHERE login.login_id = :login_id;
 
 -- name: mark_sent(login_id, change, now, pass_id, term)$
--- The number of the intent that is about to be sent; no row when the login changed sides or the intent is gone.
-INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, pass_id, term)
-SELECT login.login_id, login.intent, 'sent', login.intent_id, :now, login.intent_reason, login.intent_plan_id, :pass_id, :term
-FROM login
-WHERE login.login_id = :login_id AND login.intent = :change AND login.active = (:change = 'enable')
-RETURNING intent_id;
+-- The number of the intent that is about to be sent; no row when the login changed sides or the intent is gone. From here on the login
+-- may be off by us until an answer says otherwise, and one that is about to be switched on is not confirmed off any more, whatever
+-- becomes of the answer. A stored `disabled` would be untrue from this moment on, before any judge sees it.
+WITH locked AS (
+    SELECT login_id, intent, intent_id, intent_reason, intent_plan_id, intent = 'enable' AS enables
+    FROM login
+    WHERE login_id = :login_id AND intent = :change AND active = (:change = 'enable')
+    FOR NO KEY UPDATE
+), event AS (
+    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, pass_id, term)
+    SELECT
+        locked.login_id, locked.intent, 'sent', locked.intent_id, :now, locked.intent_reason, locked.intent_plan_id, :pass_id, :term
+    FROM locked
+)
+UPDATE login
+SET maybe_off_since = :now,
+    confirmed_off_at = CASE WHEN NOT locked.enables THEN login.confirmed_off_at END,
+    verdict = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN 'leaking' ELSE login.verdict END,
+    reason = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN 'enabled' ELSE login.reason END,
+    verdict_since = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN :now ELSE login.verdict_since END,
+    evidence_version = CASE WHEN locked.enables THEN login.evidence_version + 1 ELSE login.evidence_version END,
+    verdict_until = CASE WHEN locked.enables THEN '-infinity' ELSE login.verdict_until END
+FROM locked
+WHERE login.login_id = locked.login_id
+RETURNING login.intent_id;
 
 -- name: withdraw(login_id, detail, now, term)!
 -- Closes an intent without a call, and has the login judged again.

@@ -108,6 +108,24 @@ ACTIVE_CASES: dict[str, tuple[Evidence, VerdictName, str, Lane]] = {
         Lane.REST,
     ),
     "disabled by us and never seen otherwise": (BACK, VerdictName.DRIFTED, "disabled_by_refreshd", Lane.REST),
+    "perhaps disabled by us": (
+        replace(ACTIVE, maybe_off_since=ago(hours=0.1), flag=Flag.UNKNOWN, flag_seen_at=None),
+        VerdictName.DRIFTED,
+        "disabled_by_refreshd",
+        Lane.REST,
+    ),
+    "perhaps disabled by us, and off since": (
+        replace(ACTIVE, maybe_off_since=ago(hours=2), flag=Flag.OFF),
+        VerdictName.DRIFTED,
+        "disabled_by_refreshd",
+        Lane.REST,
+    ),
+    "perhaps disabled by us, but on since": (
+        replace(ACTIVE, maybe_off_since=ago(hours=2)),
+        VerdictName.FRESH,
+        "refreshed",
+        Lane.SAVABLE,
+    ),
     "disabled by us, but on again since": (
         replace(ACTIVE, confirmed_off_at=ago(hours=2)),
         VerdictName.FRESH,

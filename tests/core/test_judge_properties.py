@@ -85,6 +85,7 @@ def turns(evidence: Evidence, policy: JudgePolicy) -> list[datetime]:
         evidence.listing.reported_at if evidence.listing else None,
         evidence.refreshed_at,
         evidence.confirmed_off_at,
+        evidence.maybe_off_since,
         evidence.not_before,
         evidence.hold.approved_until if evidence.hold else None,
     ]

@@ -29,6 +29,7 @@ MADE_WITH: dict[str, Callable[[datetime], object]] = {
     "the last refresh": lambda at: Evidence(login_id=login(), active=True, refreshed_at=at),
     "the last cached call": lambda at: Evidence(login_id=login(), active=True, cached_call_at=at),
     "the confirmation": lambda at: Evidence(login_id=login(), active=False, confirmed_off_at=at),
+    "an unanswered change": lambda at: Evidence(login_id=login(), active=True, maybe_off_since=at),
     "the end of a rest": lambda at: Evidence(login_id=login(), active=True, not_before=at),
 }
 

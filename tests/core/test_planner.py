@@ -33,8 +33,9 @@ def wanted_now(evidence: Evidence, policy: JudgePolicy = JUDGE, now: datetime = 
 def applied(change: PlannedChange, evidence: Evidence, now: datetime) -> Evidence:
     """The evidence after Flinks has confirmed the change."""
     if change.change is Change.ENABLE:
-        return replace(evidence, flag=Flag.ON, flag_seen_at=now, confirmed_off_at=None, hold=None)
-    return replace(evidence, flag=Flag.OFF, flag_seen_at=now, confirmed_off_at=now, hold=None, refusal=None)
+        return replace(evidence, flag=Flag.ON, flag_seen_at=now, confirmed_off_at=None, maybe_off_since=None, hold=None)
+    off = replace(evidence, flag=Flag.OFF, flag_seen_at=now, confirmed_off_at=now)
+    return replace(off, maybe_off_since=None, hold=None, refusal=None)
 
 
 CASES: dict[str, tuple[Evidence, PlannedChange | None]] = {
@@ -174,7 +175,7 @@ def test_nothing_is_enabled_that_refreshd_did_not_disable(
 ) -> None:
     change = wanted_now(evidence, policy, now)
     if change is not None and change.change is Change.ENABLE:
-        assert evidence.confirmed_off_at is not None
+        assert evidence.confirmed_off_at is not None or evidence.maybe_off_since is not None
 
 
 @given(evidences(), st.none() | answers, st.none() | listings, judge_policies, moments)
@@ -182,7 +183,7 @@ def test_no_answer_and_no_report_is_ever_the_cause_of_a_first_disable(
     evidence: Evidence, answer: Answer | None, listing: Listing | None, policy: JudgePolicy, now: datetime
 ) -> None:
     """Empty, failed or odd, an observation changes whether a login is disabled only where Flinks had confirmed it off before."""
-    unconfirmed = replace(evidence, confirmed_off_at=None)
+    unconfirmed = replace(evidence, confirmed_off_at=None, maybe_off_since=None)
     silent = replace(unconfirmed, answer=None, listing=None, flag=Flag.UNKNOWN, flag_seen_at=None)
     odd = replace(unconfirmed, answer=answer, listing=listing)
     changes = [wanted_now(each, policy, now) for each in (unconfirmed, silent, odd)]

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from refreshd.core.judge import judge
 from refreshd.core.model import (
     AccountData,
     CallTrace,
@@ -34,6 +35,7 @@ from refreshd.core.model import (
 from refreshd.ledger import Ledger
 from refreshd.ports import DueLogin, StoredLogin
 from refreshd.postgres import Connection
+from tests.support.builders import JUDGE
 from tests.support.ledger import DAY, HOUR, NOW, intend_all, judge_all, link, login_id, set_active, verdict
 
 A, B, C = login_id(1), login_id(2), login_id(3)
@@ -70,6 +72,17 @@ async def _login(ledger: Ledger, login: LoginId = A) -> StoredLogin:
     found = await ledger.login(login)
     assert found is not None
     return found
+
+
+async def _judge(ledger: Ledger, term: Term, *, now: datetime = NOW) -> None:
+    """Judge what is due as a pass does."""
+    due = await ledger.evidence_due(now=now, limit=1000)
+    await ledger.store_verdicts([judge(each, JUDGE, now) for each in due], now=now, term=term)
+
+
+async def _judged(ledger: Ledger, term: Term, login: LoginId) -> Verdict:
+    await _judge(ledger, term)
+    return judge((await _login(ledger, login)).evidence, JUDGE, NOW)
 
 
 async def _is_due(ledger: Ledger, login: LoginId) -> bool:
@@ -230,13 +243,66 @@ async def test_a_disable_that_was_sent_and_never_answered_is_ours_where_an_activ
 ) -> None:
     await intend_all(judged, term)
     if sent:
-        assert await judged.mark_sent(B, Change.DISABLE, now=NOW, pass_id=None, term=term)
+        assert await judged.mark_sent(B, Change.DISABLE, now=NOW - HOUR, pass_id=None, term=term)
     await set_active(connection, "bob", active=True)
     await judged.withdraw(B, reason="came back", now=NOW, term=term)
 
     await judged.record([], [replace(SEEN, login_id=B, flag=Flag.OFF)], term=term)
 
-    assert (await _login(judged, B)).evidence.confirmed_off_at == (NOW if sent else None)
+    assert (await _judged(judged, term, B)).reason == ("disabled_by_refreshd" if sent else "off_at_flinks")
+    assert (await _login(judged, B)).evidence.confirmed_off_at is None
+
+
+@pytest.mark.parametrize("word", ["authorize", "report", "confirmation"])
+async def test_a_change_without_an_answer_is_forgotten_once_the_login_is_known_to_be_on(
+    judged: Ledger, connection: Connection, term: Term, word: str
+) -> None:
+    await judged.record_report(_report(_card(B), at=NOW - DAY), term=term)
+    await judge_all(judged, term)
+    await intend_all(judged, term)
+    await judged.mark_sent(B, Change.DISABLE, now=NOW - HOUR, pass_id=None, term=term)
+    await set_active(connection, "bob", active=True)
+    assert (await _judged(judged, term, B)).reason == "disabled_by_refreshd"
+
+    if word == "authorize":
+        await judged.record([], [replace(SEEN, login_id=B)], term=term)
+    elif word == "report":
+        await judged.record_report(_report(_card(B)), term=term)
+    else:
+        await judged.record([], [Confirmed(login_id=B, change=Change.ENABLE, confirmed_at=NOW)], term=term)
+
+    assert (await _login(judged, B)).evidence.maybe_off_since is None
+    assert (await _judged(judged, term, B)).name is not VerdictName.DRIFTED
+
+
+async def test_an_enable_whose_answer_is_lost_leaves_neither_a_silent_leak_nor_a_login_that_is_off(
+    judged: Ledger, connection: Connection, term: Term
+) -> None:
+    await judged.record([], [Confirmed(login_id=B, change=Change.DISABLE, confirmed_at=NOW - DAY)], term=term)
+    await set_active(connection, "bob", active=True)
+    await _judge(judged, term)
+    await intend_all(judged, term, change=Change.ENABLE)
+    await set_active(connection, "bob", active=False)
+    await _judge(judged, term)
+    assert (await _login(judged, B)).verdict is VerdictName.DISABLED
+    await set_active(connection, "bob", active=True)
+
+    assert await judged.mark_sent(B, Change.ENABLE, now=NOW, pass_id=None, term=term)
+
+    assert (await _login(judged, B)).verdict is VerdictName.LEAKING
+    assert (await _judged(judged, term, B)).reason == "disabled_by_refreshd"
+    await set_active(connection, "bob", active=False)
+    await judged.withdraw(B, reason="left again", now=NOW, term=term)
+    assert (await _judged(judged, term, B)).reason == "not_confirmed_off"
+
+
+async def test_a_confirmed_disable_settles_what_was_sent(judged: Ledger, term: Term) -> None:
+    await intend_all(judged, term)
+    await judged.mark_sent(B, Change.DISABLE, now=NOW, pass_id=None, term=term)
+    await judged.record([], [Confirmed(login_id=B, change=Change.DISABLE, confirmed_at=NOW + HOUR)], term=term)
+
+    assert (await _login(judged, B)).evidence.maybe_off_since is None
+    assert (await _judged(judged, term, B)).name is VerdictName.DISABLED
 
 
 async def test_a_live_authorize_is_no_cached_call_and_a_fetch_may_follow(judged: Ledger, term: Term) -> None:

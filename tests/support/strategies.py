@@ -69,6 +69,7 @@ def evidences(draw: DrawFn, *, active: bool | None = None) -> Evidence:
         cached_call_at=draw(st.none() | moments),
         listing=draw(st.none() | listings),
         confirmed_off_at=draw(st.none() | moments),
+        maybe_off_since=draw(st.none() | moments),
         hold=draw(st.none() | holds),
         refusal=draw(st.none() | refusals),
         attempts=draw(st.integers(min_value=0, max_value=9)),

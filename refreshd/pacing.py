@@ -125,7 +125,8 @@ class Budget:
 
     def has_room(self, now_seconds: float) -> bool:
         """Whether one more call keeps every window within the rate; a call that leaves late in its second can fill one."""
-        return len(self._sent) < self.rate_per_minute or now_seconds - self._sent[0] >= WINDOW_SECONDS
+        # The very sum that is slept until: a difference may round to the other side of it, and be waited for in vain.
+        return len(self._sent) < self.rate_per_minute or now_seconds >= self._sent[0] + WINDOW_SECONDS
 
     def count_call(self) -> None:
         """Remember a call that leaves now, unless the lease is lost."""

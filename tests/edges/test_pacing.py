@@ -272,3 +272,11 @@ def test_a_throttled_call_has_everybody_rest(wish: timedelta | None, rest: float
         return await send(await budget.permit()) - began
 
     assert rest <= run_virtual(main, START) < rest + 10
+
+
+@given(moment=st.floats(0, 1e9, allow_nan=False))
+def test_there_is_room_at_the_very_moment_that_is_slept_until(moment: float) -> None:
+    """Whatever the rounding: otherwise the budget would wait for a moment that is already there, and spin."""
+    budget = Budget(1)
+    budget._sent.append(moment)  # a call that left at that moment
+    assert budget.has_room(moment + WINDOW_SECONDS)

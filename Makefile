@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test core-coverage lint format demo lock wheel clean
+.PHONY: help setup test core-coverage lint format demo bench lock wheel clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -39,6 +39,9 @@ format: $(READY) ## put the code into its form
 
 demo: $(READY) ## a day of a company with a few hundred logins, in two minutes
 	$(BIN)/refreshd demo
+
+bench: $(READY) ## logins per second with the budget lifted, beside the least that any program would do; PAIRS=, LOGINS=
+	PAIRS=$(PAIRS) LOGINS=$(LOGINS) $(BIN)/python -m tests.bench
 
 lock: $(READY) ## write requirements/*.txt anew from pyproject.toml; `make lock UPGRADE=--upgrade` takes newer versions
 	BIN=$(BIN) UPGRADE=$(UPGRADE) sh requirements/lock.sh

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from refreshd.core.errors import LedgerUnavailable, RefreshdError, SchemaMismatch
+from refreshd.core.errors import LedgerUnavailable, RefreshdError, SchemaMismatch, Unstorable
 
 Record: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -53,9 +53,11 @@ _NOT_MIGRATED = (
 
 @contextmanager
 def database_trouble() -> Iterator[None]:
-    """Turn what asyncpg says of a database that is not at our service into LedgerUnavailable or SchemaMismatch."""
+    """Turn what asyncpg says of a database that does not serve us into LedgerUnavailable, SchemaMismatch or Unstorable."""
     try:
         yield
+    except asyncpg.DataError as error:  # its text quotes the value, which may be somebody's account
+        raise Unstorable(f"the database takes no such value: {type(error).__name__}") from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         ours = _explained(error)
         if ours is None:

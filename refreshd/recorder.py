@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from refreshd.core.errors import LedgerUnavailable
+from refreshd.core.errors import LedgerUnavailable, Unstorable
 from refreshd.core.model import CallTrace, Effect
 
 _log = structlog.get_logger(__name__)
@@ -24,7 +24,8 @@ LAST_WORD_SECONDS = 5.0
 """What a stop grants to the traces that are left."""
 
 Write = Callable[[Sequence[CallTrace], Sequence[Effect]], Awaitable[None]]
-"""Makes one group durable, all or nothing. Raises LedgerUnavailable (it is tried again) or LeaseLost (it is over)."""
+"""Makes one group durable, all or nothing. Raises LedgerUnavailable (it is tried again), Unstorable (it is written apart) or
+LeaseLost (it is over)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +89,53 @@ class Recorder:
         self._traced.clear()
         self._wanted.clear()
         try:
-            await self._write(traces, [effect for each in waiting for effect in each.effects])
+            await self._write_group(traces, waiting)
         except LedgerUnavailable as error:
             _log.warning(
                 "ledger_unavailable", waiting=len(self._waiting), traces=len(self._traces), error=error.message
             )
             return False
-        del self._traces[: len(traces)], self._waiting[: len(waiting)]
-        for each in waiting:
-            if not each.durable.done():
-                each.durable.set_result(None)
         return True
+
+    async def _write_group(self, traces: Sequence[CallTrace], waiting: Sequence[_Waiting]) -> None:
+        """All at once; where one value among them cannot be stored, each by itself."""
+        try:
+            await self._write(traces, [effect for each in waiting for effect in each.effects])
+        except Unstorable:
+            await self._write_apart(traces, waiting)
+            return
+        del self._traces[: len(traces)]
+        for each in waiting:
+            self._is_durable(each)
+
+    async def _write_apart(self, traces: Sequence[CallTrace], waiting: Sequence[_Waiting]) -> None:
+        for trace in traces:
+            await self._write_or_drop([trace], ())
+            self._traces.remove(trace)
+        for each in waiting:
+            await self._write_login(each)
+            self._is_durable(each)
+
+    async def _write_login(self, waiting: _Waiting) -> None:
+        """Without its account data where the ledger does not take them: the rest says that today's routine is over."""
+        try:
+            await self._write((), waiting.effects)
+        except Unstorable:
+            for effect in waiting.effects:
+                await self._write_or_drop((), [effect])
+
+    async def _write_or_drop(self, traces: Sequence[CallTrace], effects: Sequence[Effect]) -> None:
+        try:
+            await self._write(traces, effects)
+        except Unstorable as error:
+            subject = (*traces, *effects)[0]
+            kind, login_id = type(subject).__name__, subject.login_id
+            _log.error("not_storable", kind=kind, login_id=str(login_id), error=error.message)
+
+    def _is_durable(self, waiting: _Waiting) -> None:
+        self._waiting.remove(waiting)
+        if not waiting.durable.done():
+            waiting.durable.set_result(None)
 
     async def _say_last_word(self) -> None:
         if not self._traces and not self._waiting:

@@ -60,6 +60,10 @@ class LedgerUnavailable(DependencyDown):
     """Postgres does not answer, refuses us, or is read-only."""
 
 
+class Unstorable(RefreshdError):
+    """Postgres takes no such value, whatever it is: its own words would quote it. The rest can be stored without."""
+
+
 class SchemaMismatch(DependencyDown):
     """The ledger's migrations are missing or altered; the hint names the command that mends it."""
 

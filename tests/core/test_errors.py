@@ -18,6 +18,7 @@ from refreshd.core.errors import (
     RefreshdError,
     SchemaMismatch,
     SettingsError,
+    Unstorable,
 )
 
 EXIT_CODES = {
@@ -30,6 +31,7 @@ EXIT_CODES = {
     LedgerUnavailable: 4,
     SchemaMismatch: 4,
     LeaseLost: 4,
+    Unstorable: 1,
 }
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from refreshd.core import wire
 from refreshd.core.errors import MESSAGE_LIMIT
-from refreshd.core.wire.body import code_or_none, folded, safe_text, vendor_time
+from refreshd.core.wire.body import code_or_none, folded, read_document, safe_text, vendor_time
 
 GUID = "bb8b8569-3bfc-43c1-ae31-08d6de7f1675"
 
@@ -174,3 +174,7 @@ def test_a_document_shows_nothing_of_its_body() -> None:
 @given(st.integers(), st.binary())
 def test_facts_never_raise(status: int, body: bytes) -> None:
     assert wire.facts(status, body).http_status == status
+
+
+def test_a_byte_order_mark_is_no_part_of_a_body() -> None:
+    assert read_document(b'\xef\xbb\xbf{"Accounts":[]}').raw == b'{"Accounts":[]}'

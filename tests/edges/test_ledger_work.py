@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 import pytest
 
+from refreshd.core.errors import Unstorable
 from refreshd.core.judge import judge
 from refreshd.core.model import (
     AccountData,
@@ -470,7 +470,7 @@ async def test_the_trace_keeps_what_the_vendor_asks_for(judged: Ledger, term: Te
 
 async def test_a_commit_group_is_stored_whole_or_not_at_all(judged: Ledger, connection: Connection, term: Term) -> None:
     broken = AccountData(login_id=A, refreshed_at=NOW, fetched_at=NOW, depth=FetchDepth.DETAIL, body=b"no json")
-    with pytest.raises(asyncpg.DataError):
+    with pytest.raises(Unstorable):
         await judged.record([TRACE], [SEEN, broken], term=term)
 
     assert not await judged.calls_of(A, limit=10)

@@ -10,8 +10,8 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refreshd.core.errors import LeaseLost, LedgerUnavailable
-from refreshd.core.model import CallTrace, Change, Confirmed, Effect, LoginId, Operation
+from refreshd.core.errors import LeaseLost, LedgerUnavailable, Unstorable
+from refreshd.core.model import AccountData, CallTrace, Change, Confirmed, Effect, FetchDepth, LoginId, Operation
 from refreshd.recorder import GATHER_SECONDS, LAST_WORD_SECONDS, LONGEST_PAUSE_SECONDS, Recorder
 from tests.support.virtual_loop import VirtualClock, run_virtual
 
@@ -259,3 +259,38 @@ def test_a_stop_without_a_ledger_says_what_is_lost(store: Store) -> None:
         recording(store, story)
     assert lines[-1]["event"] == "traces_lost"
     assert lines[-1]["traces"] == 1
+
+
+def test_a_value_that_cannot_be_stored_is_told_without_its_body_and_takes_nothing_along() -> None:
+    body = b"somebody's account"
+    poison = AccountData(
+        login_id=LoginId(UUID(int=2)), refreshed_at=NOW, fetched_at=NOW, depth=FetchDepth.SUMMARY, body=body
+    )
+    store = Picky(poison)
+
+    async def story(recorder: Recorder) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in (1, 2, 3):
+                recorder(trace(number))
+                mine = [poison, effect(2)] if number == 2 else [effect(number)]
+                group.create_task(recorder.record(mine))
+
+    with structlog.testing.capture_logs() as lines:
+        recording(store, story)
+    assert store.traces == [trace(1), trace(2), trace(3)]
+    assert store.effects == [effect(1), effect(2), effect(3)]
+    assert [(line["event"], line["kind"]) for line in lines] == [("not_storable", "AccountData")]
+    assert "account" not in str(lines[0]["error"])
+
+
+class Picky(Store):
+    """Takes everything but one effect."""
+
+    def __init__(self, poison: Effect) -> None:
+        super().__init__()
+        self.poison = poison
+
+    async def write(self, traces: Sequence[CallTrace], effects: Sequence[Effect]) -> None:
+        if self.poison in effects:
+            raise Unstorable("the database takes no such value")
+        await super().write(traces, effects)

@@ -32,7 +32,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A body, read once.
+    """A body, read once; `raw` is its bytes without a byte order mark, which no JSON column takes.
 
     `fields` are the members of a JSON object, names in lower case (empty for anything else); `text` is the body where it is a JSON
     string or no JSON at all; `clash` says that one name came in two spellings with two values, so that neither can be believed.
@@ -82,8 +82,9 @@ class Document:
 
 def read_document(body: bytes) -> Document:
     """Never raises. Of a name that is repeated in the same spelling the last value counts."""
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
-        value: object = from_json(body.removeprefix(_BYTE_ORDER_MARK), allow_inf_nan=False, cache_strings="keys")
+        value: object = from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError:  # no JSON, too deep, a number too long, a lone surrogate
         return Document(raw=body, fields=_NO_FIELDS, text=body.decode("utf-8", "replace").strip(), clash=False)
     if isinstance(value, str):

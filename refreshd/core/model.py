@@ -210,6 +210,8 @@ class Evidence:
     `confirmed_off_at` is set only by a SetScheduledRefresh answer that said so about this LoginId, and cleared when an enable is sent.
     `maybe_off_since` is when a change was sent whose answer is missing and which may have left the login off: a disable, or an enable that
     may have failed. Any later word that it is on, or an answer to a change, clears it.
+    `attempts` and `not_before` are those of what comes next: of the change, where the login is inactive or has an open intent, else of
+    its Authorize.
     `version` grows with every change of evidence; a verdict on an older version is not stored.
     """
 

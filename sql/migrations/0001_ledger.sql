@@ -123,6 +123,9 @@ CREATE TABLE login (
     routine_at timestamptz NOT NULL DEFAULT '-infinity',
     attempts smallint NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     not_before timestamptz,
+    -- the same of its disable or enable: neither waits because the other was put off
+    change_attempts smallint NOT NULL DEFAULT 0 CHECK (change_attempts >= 0),
+    change_not_before timestamptz,
     lane text CHECK (lane IN ('savable', 'rest')),
     -- the verdict; verdict_until says when it must be judged again: -infinity = at once, infinity = only on new evidence
     verdict text NOT NULL CHECK (verdict IN (
@@ -149,7 +152,7 @@ CREATE TABLE login (
 CREATE INDEX login_to_judge ON login (verdict_until) WHERE verdict_until < 'infinity';
 CREATE INDEX login_to_authorize ON login (lane, routine_at) WHERE active AND not_before IS NULL;
 CREATE INDEX login_deferred ON login (lane, not_before) WHERE active AND not_before IS NOT NULL;
-CREATE INDEX login_to_change ON login (intent_reasserts, (GREATEST(intended_at, not_before))) WHERE intent IS NOT NULL;
+CREATE INDEX login_to_change ON login (intent_reasserts, (GREATEST(intended_at, change_not_before))) WHERE intent IS NOT NULL;
 CREATE INDEX login_to_refresh_live ON login (refreshed_at NULLS FIRST)
     WHERE active AND verdict = 'stale' AND listed_since IS NULL AND (manual_at IS NULL OR manual_at < refreshed_at);
 -- What a plan may be made of.
@@ -349,6 +352,8 @@ BEGIN
                 plan_id = NULL,
                 attempts = 0,
                 not_before = NULL,
+                change_attempts = 0,
+                change_not_before = NULL,
                 lane = CASE WHEN changed.active THEN login.lane END,
                 verdict_until = '-infinity'
             FROM changed

@@ -38,13 +38,15 @@ SET answered_at = CASE WHEN locked.answers THEN locked.seen_at ELSE login.answer
     refused_code = NULL,
     attempts = 0,
     not_before = NULL,
+    change_not_before = CASE WHEN login.refused_at IS NULL THEN login.change_not_before END,
     evidence_version = login.evidence_version + 1,
     verdict_until = '-infinity'
 FROM locked
 WHERE login.login_id = locked.login_id;
 
 -- name: deferrals(login_ids, attempts, not_befores)!
--- Flinks did not answer about these: counted, and tried again later. That is no evidence, so nobody is judged again.
+-- Authorizes were not answered: counted, and tried again later. That is no evidence, so nobody is judged again; and it is nothing to
+-- one whose clients have left meanwhile, whose disable waits for nobody.
 WITH given AS (
     SELECT each.login_id, each.attempts, each.not_before
     FROM unnest(:login_ids::uuid[], :attempts::integer[], :not_befores::timestamptz[]) AS each (login_id, attempts, not_before)
@@ -58,10 +60,11 @@ WITH given AS (
 UPDATE login
 SET attempts = LEAST(locked.attempts, 32767), not_before = locked.not_before
 FROM locked
-WHERE login.login_id = locked.login_id;
+WHERE login.login_id = locked.login_id AND login.active;
 
 -- name: refusals(login_ids, refused_ats, codes, not_befores)!
--- Flinks refused these for good. An open intent stays open: it is the weekly try, and its failure is an event of its own.
+-- Flinks refused these for good: the next Authorize waits. An open intent stays open: it is the weekly try, and its failure, an event of
+-- its own, says when.
 WITH given AS (
     SELECT each.login_id, each.refused_at, each.code, each.not_before
     FROM unnest(:login_ids::uuid[], :refused_ats::timestamptz[], :codes::text[], :not_befores::timestamptz[])
@@ -78,7 +81,7 @@ UPDATE login
 SET refused_at = locked.refused_at,
     refused_code = locked.code,
     attempts = 0,
-    not_before = locked.not_before,
+    not_before = CASE WHEN login.active THEN locked.not_before END,
     evidence_version = login.evidence_version + 1,
     verdict_until = '-infinity'
 FROM locked
@@ -126,6 +129,8 @@ SET confirmed_off_at = locked.confirmed_at,
     refused_code = NULL,
     attempts = 0,
     not_before = NULL,
+    change_attempts = 0,
+    change_not_before = NULL,
     evidence_version = login.evidence_version + 1,
     verdict_until = '-infinity'
 FROM locked
@@ -167,6 +172,8 @@ SET confirmed_off_at = NULL,
     refused_code = NULL,
     attempts = 0,
     not_before = NULL,
+    change_attempts = 0,
+    change_not_before = NULL,
     verdict = CASE WHEN locked.leaks THEN 'leaking' ELSE login.verdict END,
     reason = CASE WHEN locked.leaks THEN 'enabled' ELSE login.reason END,
     verdict_since = CASE WHEN locked.leaks THEN locked.confirmed_at ELSE login.verdict_since END,
@@ -200,7 +207,7 @@ WITH given AS (
     FROM locked
 )
 UPDATE login
-SET attempts = LEAST(locked.attempts, 32767), not_before = locked.not_before
+SET change_attempts = LEAST(locked.attempts, 32767), change_not_before = locked.not_before
 FROM locked
 WHERE login.login_id = locked.login_id AND locked.open;
 

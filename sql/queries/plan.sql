@@ -24,21 +24,21 @@ FROM login;
 SELECT count(*)
 FROM login
 WHERE NOT active AND verdict IN ('leaking', 'quarantined') AND plan_id IS NULL AND intent IS NULL
-    AND verdict_until > :now AND (not_before IS NULL OR not_before <= :now);
+    AND verdict_until > :now AND (change_not_before IS NULL OR change_not_before <= :now);
 
 -- name: enables_waiting(now)$
 -- How many logins an enabling plan would have now.
 SELECT count(*)
 FROM login
 WHERE active AND verdict = 'drifted' AND reason = 'disabled_by_refreshd' AND plan_id IS NULL AND intent IS NULL
-    AND verdict_until > :now AND (not_before IS NULL OR not_before <= :now);
+    AND verdict_until > :now AND (change_not_before IS NULL OR change_not_before <= :now);
 
 -- name: disables(now, after, limit)
 -- The next members of a disabling plan, by LoginId.
 SELECT login_id, reason
 FROM login
 WHERE NOT active AND verdict IN ('leaking', 'quarantined') AND plan_id IS NULL AND intent IS NULL
-    AND login_id > :after AND verdict_until > :now AND (not_before IS NULL OR not_before <= :now)
+    AND login_id > :after AND verdict_until > :now AND (change_not_before IS NULL OR change_not_before <= :now)
 ORDER BY login_id
 LIMIT :limit;
 
@@ -47,7 +47,7 @@ LIMIT :limit;
 SELECT login_id, reason
 FROM login
 WHERE active AND verdict = 'drifted' AND reason = 'disabled_by_refreshd' AND plan_id IS NULL AND intent IS NULL
-    AND login_id > :after AND verdict_until > :now AND (not_before IS NULL OR not_before <= :now)
+    AND login_id > :after AND verdict_until > :now AND (change_not_before IS NULL OR change_not_before <= :now)
 ORDER BY login_id
 LIMIT :limit;
 
@@ -58,7 +58,7 @@ FROM plan
 JOIN login ON login.plan_id = plan.plan_id
 WHERE plan.state = 'approved' AND plan.change = 'disable' AND plan.approved_until > :now
     AND NOT login.active AND login.verdict IN ('leaking', 'quarantined') AND login.intent IS NULL
-    AND login.verdict_until > :now AND (login.not_before IS NULL OR login.not_before <= :now)
+    AND login.verdict_until > :now AND (login.change_not_before IS NULL OR login.change_not_before <= :now)
 ORDER BY login.plan_id, login.login_id
 LIMIT :limit;
 
@@ -69,7 +69,7 @@ FROM plan
 JOIN login ON login.plan_id = plan.plan_id
 WHERE plan.state = 'approved' AND plan.change = 'enable' AND plan.approved_until > :now
     AND login.active AND login.verdict = 'drifted' AND login.reason = 'disabled_by_refreshd' AND login.intent IS NULL
-    AND login.verdict_until > :now AND (login.not_before IS NULL OR login.not_before <= :now)
+    AND login.verdict_until > :now AND (login.change_not_before IS NULL OR login.change_not_before <= :now)
 ORDER BY login.plan_id, login.login_id
 LIMIT :limit;
 
@@ -78,7 +78,7 @@ LIMIT :limit;
 SELECT login_id
 FROM login
 WHERE NOT active AND verdict = 'disabled' AND intent IS NULL
-    AND confirmed_off_at < :confirmed_before AND (not_before IS NULL OR not_before <= :now)
+    AND confirmed_off_at < :confirmed_before AND (change_not_before IS NULL OR change_not_before <= :now)
 ORDER BY confirmed_off_at
 LIMIT :limit;
 
@@ -113,8 +113,8 @@ WITH given AS (
         intent_reason = numbered.reason,
         intent_plan_id = numbered.plan_id,
         intended_at = :now,
-        attempts = 0,
-        not_before = NULL
+        change_attempts = 0,
+        change_not_before = NULL
     FROM numbered
     WHERE login.login_id = numbered.login_id
     RETURNING login.login_id
@@ -143,7 +143,7 @@ WITH locked AS (
     SELECT login_id
     FROM login
     WHERE NOT active AND verdict IN ('leaking', 'quarantined') AND plan_id IS NULL AND intent IS NULL
-        AND verdict_until > :now AND (not_before IS NULL OR not_before <= :now)
+        AND verdict_until > :now AND (change_not_before IS NULL OR change_not_before <= :now)
     ORDER BY login_id
     FOR NO KEY UPDATE
 ), event AS (
@@ -165,7 +165,7 @@ WITH locked AS (
     SELECT login_id
     FROM login
     WHERE active AND verdict = 'drifted' AND reason = 'disabled_by_refreshd' AND plan_id IS NULL AND intent IS NULL
-        AND verdict_until > :now AND (not_before IS NULL OR not_before <= :now)
+        AND verdict_until > :now AND (change_not_before IS NULL OR change_not_before <= :now)
     ORDER BY login_id
     FOR NO KEY UPDATE
 ), event AS (

@@ -8,7 +8,8 @@ SELECT
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
     login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
-    login.attempts, login.not_before
+    CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
+    CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
 FROM login
 CROSS JOIN landmark
 LEFT JOIN plan ON plan.plan_id = login.plan_id

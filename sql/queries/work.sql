@@ -9,14 +9,14 @@ SELECT
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
     login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
-    login.attempts, login.not_before
+    login.change_attempts AS attempts, login.change_not_before AS not_before
 FROM login
 CROSS JOIN landmark
 LEFT JOIN plan ON plan.plan_id = login.plan_id
 WHERE login.intent IS NOT NULL AND login.intent_reasserts = :reasserts
-    AND GREATEST(login.intended_at, login.not_before) <= :now
+    AND GREATEST(login.intended_at, login.change_not_before) <= :now
     AND login.login_id <> ALL (:busy::uuid[])
-ORDER BY GREATEST(login.intended_at, login.not_before)
+ORDER BY GREATEST(login.intended_at, login.change_not_before)
 LIMIT :limit;
 
 -- name: authorizes(lane, now, routine_start, busy, limit)
@@ -123,8 +123,8 @@ WITH locked AS (
 )
 UPDATE login
 SET intent = NULL, intent_id = NULL, intent_reason = NULL, intent_plan_id = NULL, intended_at = NULL,
-    attempts = 0,
-    not_before = NULL,
+    change_attempts = 0,
+    change_not_before = NULL,
     evidence_version = login.evidence_version + 1,
     verdict_until = '-infinity'
 FROM locked
@@ -152,7 +152,9 @@ WITH locked AS (
     SET refused_at = NULL,
         refused_code = NULL,
         attempts = 0,
-        not_before = :until,
+        not_before = CASE WHEN login.active THEN :until::timestamptz END,
+        change_attempts = 0,
+        change_not_before = :until,
         evidence_version = login.evidence_version + 1,
         verdict_until = '-infinity'
     FROM locked

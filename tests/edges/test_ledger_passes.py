@@ -1,7 +1,8 @@
 """The ledger as a pass sees it, on a real Postgres."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import asyncpg
 import pytest
@@ -12,17 +13,22 @@ from refreshd.core.model import (
     ChangeFailed,
     ChangeReason,
     Confirmed,
+    Deferral,
+    Flag,
     HeldPlan,
+    Lane,
+    LoginId,
     PassId,
     PlanId,
     PlannedChange,
     PlanState,
     Refused,
+    Sighting,
     Term,
     VerdictName,
 )
 from refreshd.ledger import Ledger
-from refreshd.ports import PassRecord
+from refreshd.ports import DueLogin, PassRecord
 from refreshd.postgres import Connection, open_database
 from tests.support.ledger import (
     DAY,
@@ -60,6 +66,16 @@ def _held(change: Change = Change.DISABLE, *, plan_id: str = "0123456789abcdef",
 
 async def _candidates(ledger: Ledger, change: Change = Change.DISABLE) -> list[PlannedChange]:
     return list(await ledger.candidates(change, now=NOW, after=None, limit=100))
+
+
+async def _authorizes(ledger: Ledger, *, now: datetime = NOW) -> Sequence[DueLogin]:
+    return await ledger.due_authorizes(Lane.SAVABLE, now=now, routine_start=NOW, busy=[], limit=10)
+
+
+def _failed(login: LoginId, change: Change, not_before: datetime) -> ChangeFailed:
+    return ChangeFailed(
+        login_id=login, change=change, failed_at=NOW, error="", code=None, attempts=3, not_before=not_before
+    )
 
 
 async def _events(connection: Connection) -> list[tuple[str, str]]:
@@ -142,6 +158,7 @@ async def test_a_refused_login_is_a_candidate_once_its_week_is_over(
     await link(connection, "ann", A, active=False)
     refused = Refused(login_id=A, refused_at=NOW, code="LOGIN_ID_NOT_FOUND", not_before=NOW + 7 * DAY)
     await ledger.record([], [refused], term=term)
+    await connection.execute("UPDATE login SET change_not_before = $1", NOW + 7 * DAY)
     await judge_all(ledger, term, inactive=VerdictName.QUARANTINED)
 
     assert not await _candidates(ledger)
@@ -150,6 +167,68 @@ async def test_a_refused_login_is_a_candidate_once_its_week_is_over(
 
     assert [each.login_id for each in week_later] == [A]
     assert totals.disables_waiting == 1
+
+
+@pytest.mark.parametrize("late", ["deferral", "refusal"])
+async def test_an_authorize_in_flight_when_its_client_leaves_keeps_no_disable_waiting(
+    ledger: Ledger, connection: Connection, term: Term, late: str
+) -> None:
+    await link(connection, "ann", A)
+    await judge_all(ledger, term)
+    await set_active(connection, "ann", active=False)
+    effect = (
+        Deferral(login_id=A, attempts=6, not_before=NOW + 6 * HOUR, error="")
+        if late == "deferral"
+        else Refused(login_id=A, refused_at=NOW, code="INVALID_LOGIN", not_before=NOW + 7 * DAY)
+    )
+    await ledger.record([], [effect], term=term)
+    await judge_all(ledger, term, inactive=VerdictName.LEAKING if late == "deferral" else VerdictName.QUARANTINED)
+
+    assert [each.login_id for each in await _candidates(ledger)] == [A]
+    await set_active(connection, "ann", active=True)
+    await judge_all(ledger, term)
+    assert [each.evidence.login_id for each in await _authorizes(ledger)] == [A]
+
+
+@pytest.mark.parametrize("put_off", ["change", "authorize"])
+async def test_a_change_and_the_daily_authorize_do_not_wait_for_each_other(
+    ledger: Ledger, connection: Connection, term: Term, put_off: str
+) -> None:
+    await link(connection, "ann", A)
+    await judge_all(ledger, term, active=VerdictName.DRIFTED, reason=ChangeReason.DISABLED_BY_REFRESHD)
+    await intend_all(ledger, term, change=Change.ENABLE)
+    later = NOW + HOUR
+    put = (
+        _failed(A, Change.ENABLE, later)
+        if put_off == "change"
+        else Deferral(login_id=A, attempts=3, not_before=later, error="")
+    )
+    await ledger.record([], [put], term=term)
+
+    changes = await ledger.due_changes(now=NOW, reassert=False, busy=[], limit=10)
+    authorizes = await _authorizes(ledger)
+    assert (len(changes), len(authorizes)) == ((0, 1) if put_off == "change" else (1, 0))
+
+    (change,) = await ledger.due_changes(now=later, reassert=False, busy=[], limit=10)
+    (authorize,) = await _authorizes(ledger, now=later)
+    tried = (change.evidence.attempts, authorize.evidence.attempts)
+    assert tried == ((3, 0) if put_off == "change" else (0, 3))
+
+
+async def test_one_that_flinks_knows_again_need_not_wait_for_its_week_to_be_enabled(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A)
+    await judge_all(ledger, term, active=VerdictName.DRIFTED, reason=ChangeReason.DISABLED_BY_REFRESHD)
+    await intend_all(ledger, term, change=Change.ENABLE)
+    refused = Refused(login_id=A, refused_at=NOW, code="INVALID_LOGIN", not_before=NOW + 7 * DAY)
+    await ledger.record([], [_failed(A, Change.ENABLE, NOW + 7 * DAY), refused], term=term)
+    assert not await ledger.due_changes(now=NOW, reassert=False, busy=[], limit=10)
+
+    known = Sighting(login_id=A, seen_at=NOW, flag=Flag.OFF, refreshed_at=None, institution=None, code=None)
+    await ledger.record([], [known], term=term)
+
+    assert await ledger.due_changes(now=NOW, reassert=False, busy=[], limit=10)
 
 
 async def test_totals_are_what_the_guard_weighs(ledger: Ledger, connection: Connection, term: Term) -> None:

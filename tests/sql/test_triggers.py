@@ -69,7 +69,8 @@ async def test_a_login_turns_inactive_and_stays_when(connection: Connection, wri
     await link(connection, "idle", active=False)
     await link(connection, "ann", A)
     await connection.execute(
-        "UPDATE login SET lane = 'savable', attempts = 2, not_before = now(), verdict_until = 'infinity'"
+        "UPDATE login SET lane = 'savable', attempts = 2, not_before = now(), change_attempts = 2, change_not_before = now(),"
+        " verdict_until = 'infinity'"
     )
     await set_writer_clock(connection, NOW)
 
@@ -78,6 +79,7 @@ async def test_a_login_turns_inactive_and_stays_when(connection: Connection, wri
     row = await _stored(connection, A)
     assert (row["active"], row["inactive_since"], row["lane"]) == (False, NOW, None)
     assert (row["attempts"], row["not_before"], row["evidence_version"]) == (0, None, 1)
+    assert (row["change_attempts"], row["change_not_before"]) == (0, None)
     assert await connection.fetchval("SELECT verdict_until = '-infinity' FROM login WHERE login_id = $1", A)
 
 

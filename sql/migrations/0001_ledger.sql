@@ -376,7 +376,7 @@ BEGIN
     IF cardinality(created) + COALESCE(cardinality(flipped), 0) > 0 THEN
         PERFORM pg_notify(activity_channel(), 'activity');
     END IF;
-    RETURN COALESCE(cardinality(flipped), 0);
+    RETURN cardinality(created) + COALESCE(cardinality(flipped), 0);
 END
 $$;
 

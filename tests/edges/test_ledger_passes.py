@@ -421,6 +421,17 @@ async def test_a_stray_login_is_set_right(ledger: Ledger, connection: Connection
     assert (found.active, found.inactive_since) == (False, NOW)
 
 
+async def test_strays_that_the_ledger_never_knew_are_counted_like_those_that_changed_sides(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await connection.execute("SET session_replication_role = replica")
+    await link(connection, "ann", A, B, C)
+    await connection.execute("SET session_replication_role = origin")
+
+    assert [await ledger.settle_strays(now=NOW, limit=2, term=term) for _ in range(3)] == [2, 1, 0]
+    assert await connection.fetchval("SELECT count(*) FROM login") == 3
+
+
 async def test_a_write_under_an_old_term_is_refused_and_leaves_nothing(
     ledger: Ledger, connection: Connection, term: Term
 ) -> None:

@@ -90,7 +90,7 @@ class ReadingQueries:
         words = rows.storable(reason) or ""
         async with self._database.transaction() as session:
             await session.execute(*self._plan["approve"](plan_id=known, now=now, until=until, reason=words))
-            await session.execute(*self._plan["accept_first_totals"](now=now))
+            await session.execute(*self._plan["accept_first_totals"](plan_id=known, now=now))
             return int(await session.fetchval(*self._plan["approve_members"](plan_id=known, now=now, reason=words)))
 
     async def passes(self, *, limit: int) -> Sequence[StoredPass]:

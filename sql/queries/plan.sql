@@ -198,11 +198,13 @@ SET accepted_at = :now, accepted_logins = counted.logins, accepted_active = coun
 FROM (SELECT count(*) AS logins, count(*) FILTER (WHERE login.active) AS active FROM login) AS counted
 WHERE landmark.accepted_at < :if_before AND NOT EXISTS (SELECT FROM plan WHERE plan.state = 'held');
 
--- name: accept_first_totals(now)!
--- Remembers the present totals as plausible, because a person has looked at them.
+-- name: accept_first_totals(plan_id, now)!
+-- Remembers the present totals as plausible, because a person has looked at them: with a plan that disables, and no other says how many
+-- logins there ought to be.
 UPDATE landmark
 SET accepted_at = :now, accepted_logins = counted.logins, accepted_active = counted.active
-FROM (SELECT count(*) AS logins, count(*) FILTER (WHERE login.active) AS active FROM login) AS counted;
+FROM (SELECT count(*) AS logins, count(*) FILTER (WHERE login.active) AS active FROM login) AS counted
+WHERE EXISTS (SELECT FROM plan WHERE plan.plan_id = :plan_id AND plan.change = 'disable');
 
 -- name: find(prefix)
 -- Plans that a person may mean by an id, or by how it begins; the exact one alone, where there is one.

@@ -368,6 +368,19 @@ async def test_totals_are_accepted_again_but_first_by_a_person(
     assert (await ledger.plan_totals(now=NOW)).accepted_active == 1
 
 
+async def test_whoever_approves_enables_has_not_looked_at_the_totals(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A)
+    await judge_all(ledger, term, active=VerdictName.DRIFTED, reason=ChangeReason.DISABLED_BY_REFRESHD)
+    held = _held(Change.ENABLE)
+    await ledger.hold(held, now=NOW, pass_id=PassId(1), term=term)
+
+    assert await ledger.approve_plan(held.plan_id, reason="", now=NOW, until=NOW + DAY) == 1
+
+    assert (await ledger.plan_totals(now=NOW)).accepted_active is None
+
+
 async def test_old_disables_are_sent_again(ledger: Ledger, connection: Connection, term: Term) -> None:
     await link(connection, "ann", A, B, active=False)
     for login, days in ((A, 31), (B, 1)):

@@ -62,9 +62,10 @@ class PassQueries:
     async def evidence_due(self, *, now: datetime, limit: int) -> Sequence[Evidence]:
         return [rows.evidence(row) for row in await self._database.rows(self._verdict["due"](now=now, limit=limit))]
 
-    async def store_verdicts(self, verdicts: Sequence[Verdict], *, now: datetime, term: Term) -> None:
+    async def store_verdicts(self, verdicts: Sequence[Verdict], *, now: datetime, term: Term) -> int:
         async with fenced(self._database, term) as session:
-            await session.execute(*self._verdict["store"](**rows.verdict_columns(verdicts), now=now))
+            done = await session.execute(*self._verdict["store"](**rows.verdict_columns(verdicts), now=now, term=term))
+        return int(done.split()[-1])
 
     async def plan_totals(self, *, now: datetime) -> PlanTotals:
         async with self._database.snapshot() as session:

@@ -23,6 +23,8 @@ from refreshd.core.model import (
     PlannedChange,
     PlanState,
     Refused,
+    Report,
+    ReportCard,
     Sighting,
     Term,
     VerdictName,
@@ -395,6 +397,48 @@ async def test_old_disables_are_sent_again(ledger: Ledger, connection: Connectio
     (again,) = await ledger.due_changes(now=NOW, reassert=True, busy=[], limit=10)
     assert again.evidence.login_id == A
     assert not await ledger.due_changes(now=NOW, reassert=False, busy=[], limit=10)
+
+
+async def test_a_disabled_login_that_leaks_anew_is_no_repetition_any_more_but_a_matter_of_the_caps(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, active=False)
+    off = Confirmed(login_id=A, change=Change.DISABLE, confirmed_at=NOW - 31 * DAY)
+    await ledger.record([], [off], term=term)
+    await judge_all(ledger, term, inactive=VerdictName.DISABLED)
+    old = await ledger.reassertions(now=NOW, confirmed_before=NOW - 30 * DAY, limit=10)
+    await ledger.intend(guarded(old, outside_caps=True), now=NOW, pass_id=PassId(1), term=term)
+    await ledger.record([], [_failed(A, Change.DISABLE, NOW + 6 * HOUR)], term=term)
+
+    card = ReportCard(login_id=A, attempted_at=None, state=None, code="RETRY_LATER")
+    await ledger.record_report(Report(read_at=NOW, cards=(card,)), term=term)
+    await judge_all(ledger, term)
+
+    assert not await ledger.due_changes(now=NOW + DAY, reassert=True, busy=[], limit=10)
+    assert [each.login_id for each in await _candidates(ledger)] == [A]
+    assert (await ledger.plan_totals(now=NOW)).disables_waiting == 1
+    assert (await _events(connection))[-1] == ("disable", "withdrawn")
+
+
+@pytest.mark.parametrize("active", [True, False])
+async def test_an_active_login_that_needs_no_enable_leaves_its_plan_and_an_empty_plan_closes(
+    ledger: Ledger, connection: Connection, term: Term, *, active: bool
+) -> None:
+    await link(connection, "ann", A, active=active)
+    await judge_all(ledger, term, active=VerdictName.DRIFTED, reason=ChangeReason.DISABLED_BY_REFRESHD)
+    await ledger.hold(_held(Change.ENABLE if active else Change.DISABLE), now=NOW, pass_id=PassId(1), term=term)
+    await judge_all(
+        ledger, term, active=VerdictName.DRIFTED, inactive=VerdictName.HELD, reason=ChangeReason.DISABLED_BY_REFRESHD
+    )
+    await ledger.close_empty_plans(now=NOW, term=term)
+    assert [each.remaining for each in await ledger.plans()] == [1]
+
+    seen = Sighting(login_id=A, seen_at=NOW, flag=Flag.ON, refreshed_at=NOW, institution=None, code=None)
+    await ledger.record([], [seen], term=term)
+    await judge_all(ledger, term, inactive=VerdictName.HELD)
+    await ledger.close_empty_plans(now=NOW, term=term)
+
+    assert [each.remaining for each in await ledger.plans()] == ([] if active else [1])
 
 
 async def test_a_login_that_refreshd_disabled_may_be_enabled(

@@ -79,7 +79,7 @@ MANY = [login_id(number) for number in range(100)]
 HOT |= {
     "verdict.store": {
         "login_ids": MANY, "versions": [0] * 100, "names": ["fresh"] * 100, "reasons": [""] * 100, "untils": [NOW] * 100,
-        "lanes": ["rest"] * 100, "stales": [False] * 100, "error_codes": [None] * 100, "dispositions": [None] * 100,
+        "lanes": ["rest"] * 100, "stales": [False] * 100, "error_codes": [None] * 100, "dispositions": [None] * 100, "term": 1,
     },
     "effect.sightings": {
         "login_ids": MANY, "seen_ats": [NOW] * 100, "flags": ["on"] * 100, "refreshed_ats": [NOW] * 100,

@@ -301,7 +301,8 @@ class Intent:
 class PlanTotals:
     """What the guard weighs a plan against, counted by the ledger.
 
-    The `*_waiting` are candidates no plan covers yet; `*_in_window` are the distinct logins changed without approval in the last 24 h;
+    The `*_waiting` are candidates no plan covers yet; `*_in_window` are the distinct logins changed without approval in the last 24 h,
+    or about to be;
     `accepted_active` is the number of active logins when totals were last accepted, None on a ledger that never had any.
     """
 

@@ -114,6 +114,8 @@ CREATE TABLE login (
     intent_reason text,
     intent_plan_id text,
     intended_at timestamptz,
+    -- of the newest intent, open or not: an approved plan (or a repetition of an old disable) took it out of the caps
+    intent_outside_caps boolean NOT NULL DEFAULT false,
     intent_reasserts boolean GENERATED ALWAYS AS (intent_reason = 'reassert') STORED,
     manual_at timestamptz,
     refused_at timestamptz,
@@ -180,7 +182,7 @@ CREATE TABLE schedule_change (
     intent_id bigint,
     at timestamptz NOT NULL,
     reason text NOT NULL,
-    -- intended only: whether an approved plan (or a repetition of an old disable) took it out of the caps
+    -- intended and confirmed only: whether an approved plan (or a repetition of an old disable) took it out of the caps
     outside_caps boolean NOT NULL DEFAULT false,
     plan_id text,
     pass_id bigint,
@@ -191,7 +193,8 @@ CREATE TABLE schedule_change (
 );
 
 CREATE INDEX schedule_change_by_login ON schedule_change (login_id, event_id);
-CREATE INDEX schedule_change_in_caps ON schedule_change (change, at, login_id) WHERE event = 'intended' AND NOT outside_caps;
+CREATE INDEX schedule_change_in_caps ON schedule_change (change, at, login_id)
+    WHERE event IN ('intended', 'confirmed') AND NOT outside_caps;
 
 -- The trace the vendor's guide asks for, one partition a day (UTC), so that retention drops tables and not rows.
 CREATE TABLE call (

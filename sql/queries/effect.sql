@@ -95,7 +95,7 @@ WITH given AS (
 ), locked AS (
     SELECT
         login.login_id, given.confirmed_at, login.intent IS NOT DISTINCT FROM 'disable' AS closes,
-        login.intent_id, login.intent_reason, login.intent_plan_id,
+        login.intent_id, login.intent_reason, login.intent_plan_id, login.intent_outside_caps,
         login.listed_since IS NOT NULL AND landmark.reported_at > given.confirmed_at AS listed_later
     FROM login
     JOIN given ON given.login_id = login.login_id
@@ -103,11 +103,11 @@ WITH given AS (
     ORDER BY login.login_id
     FOR NO KEY UPDATE OF login
 ), event AS (
-    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, term)
+    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, outside_caps, term)
     SELECT
         locked.login_id, 'disable', 'confirmed', CASE WHEN locked.closes THEN locked.intent_id END, locked.confirmed_at,
         CASE WHEN locked.closes THEN locked.intent_reason ELSE 'unasked' END, CASE WHEN locked.closes THEN locked.intent_plan_id END,
-        :term
+        locked.intent_outside_caps, :term
     FROM locked
 )
 UPDATE login
@@ -144,17 +144,17 @@ WITH given AS (
 ), locked AS (
     SELECT
         login.login_id, given.confirmed_at, login.intent IS NOT DISTINCT FROM 'enable' AS closes,
-        login.intent_id, login.intent_reason, login.intent_plan_id, login.verdict = 'disabled' AS leaks
+        login.intent_id, login.intent_reason, login.intent_plan_id, login.intent_outside_caps, login.verdict = 'disabled' AS leaks
     FROM login
     JOIN given ON given.login_id = login.login_id
     ORDER BY login.login_id
     FOR NO KEY UPDATE OF login
 ), event AS (
-    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, term)
+    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, outside_caps, term)
     SELECT
         locked.login_id, 'enable', 'confirmed', CASE WHEN locked.closes THEN locked.intent_id END, locked.confirmed_at,
         CASE WHEN locked.closes THEN locked.intent_reason ELSE 'unasked' END, CASE WHEN locked.closes THEN locked.intent_plan_id END,
-        :term
+        locked.intent_outside_caps, :term
     FROM locked
 )
 UPDATE login

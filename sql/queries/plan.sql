@@ -1,20 +1,34 @@
 -- Plans: what may become one, what was held, and what a person has approved.
 
 -- name: totals(since)^
--- What the guard weighs a plan against; only rows whose verdict is on the present evidence count as waiting.
+-- What the guard weighs a plan against; only rows whose verdict is on the present evidence count as waiting. In the window stands what was
+-- intended or confirmed in it, and what is intended still, however long ago: it may take effect today. Not the weekly try of one that
+-- Flinks refuses, which takes effect once in a blue moon and is counted when it does.
 SELECT
     count(*) AS logins,
     count(*) FILTER (WHERE login.active) AS active,
     count(*) FILTER (WHERE login.confirmed_off_at IS NULL) AS not_confirmed_off,
     (
-        SELECT count(DISTINCT schedule_change.login_id) FROM schedule_change
-        WHERE schedule_change.change = 'disable' AND schedule_change.event = 'intended' AND NOT schedule_change.outside_caps
-            AND schedule_change.at > :since
+        SELECT count(*)
+        FROM (
+            SELECT schedule_change.login_id FROM schedule_change
+            WHERE schedule_change.change = 'disable' AND schedule_change.event IN ('intended', 'confirmed')
+                AND NOT schedule_change.outside_caps AND schedule_change.at > :since
+            UNION
+            SELECT login.login_id FROM login
+            WHERE login.intent = 'disable' AND NOT login.intent_outside_caps AND login.refused_at IS NULL
+        ) AS disabled
     ) AS disables_in_window,
     (
-        SELECT count(DISTINCT schedule_change.login_id) FROM schedule_change
-        WHERE schedule_change.change = 'enable' AND schedule_change.event = 'intended' AND NOT schedule_change.outside_caps
-            AND schedule_change.at > :since
+        SELECT count(*)
+        FROM (
+            SELECT schedule_change.login_id FROM schedule_change
+            WHERE schedule_change.change = 'enable' AND schedule_change.event IN ('intended', 'confirmed')
+                AND NOT schedule_change.outside_caps AND schedule_change.at > :since
+            UNION
+            SELECT login.login_id FROM login
+            WHERE login.intent = 'enable' AND NOT login.intent_outside_caps AND login.refused_at IS NULL
+        ) AS enabled
     ) AS enables_in_window,
     (SELECT landmark.accepted_active FROM landmark) AS accepted_active
 FROM login;
@@ -113,6 +127,7 @@ WITH given AS (
         intent_reason = numbered.reason,
         intent_plan_id = numbered.plan_id,
         intended_at = :now,
+        intent_outside_caps = :outside_caps,
         change_attempts = 0,
         change_not_before = NULL
     FROM numbered

@@ -240,12 +240,30 @@ async def test_totals_are_what_the_guard_weighs(ledger: Ledger, connection: Conn
     before = await ledger.plan_totals(now=NOW)
     await intend_all(ledger, term)
     after = await ledger.plan_totals(now=NOW)
-    day_later = await ledger.plan_totals(now=NOW + DAY)
+    open_still = await ledger.plan_totals(now=NOW + 3 * DAY)
+    await ledger.record([], [Confirmed(login_id=A, change=Change.DISABLE, confirmed_at=NOW + 3 * DAY)], term=term)
+    confirmed = await ledger.plan_totals(now=NOW + 3 * DAY)
+    day_later = await ledger.plan_totals(now=NOW + 4 * DAY)
 
     assert (before.logins, before.active, before.not_confirmed_off, before.accepted_active) == (3, 2, 3, None)
     assert (before.disables_waiting, before.disables_in_window) == (1, 0)
     assert (after.disables_waiting, after.disables_in_window) == (0, 1)
+    assert (open_still.disables_in_window, confirmed.disables_in_window) == (1, 1)
     assert day_later.disables_in_window == 0
+
+
+async def test_the_weekly_try_of_one_that_flinks_refuses_takes_nobody_s_place_in_the_caps(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, active=False)
+    await judge_all(ledger, term)
+    await intend_all(ledger, term)
+    refused = Refused(login_id=A, refused_at=NOW, code="INVALID_LOGIN", not_before=NOW + 7 * DAY)
+    await ledger.record([], [_failed(A, Change.DISABLE, NOW + 7 * DAY), refused], term=term)
+
+    assert (await ledger.plan_totals(now=NOW + DAY)).disables_in_window == 0
+    await ledger.record([], [Confirmed(login_id=A, change=Change.DISABLE, confirmed_at=NOW + 7 * DAY)], term=term)
+    assert (await ledger.plan_totals(now=NOW + 7 * DAY)).disables_in_window == 1
 
 
 async def test_what_goes_outside_the_caps_does_not_count_in_them(
@@ -256,6 +274,8 @@ async def test_what_goes_outside_the_caps_does_not_count_in_them(
     plan = guarded(await _candidates(ledger), outside_caps=True)
 
     assert await ledger.intend(plan, now=NOW, pass_id=PassId(1), term=term) == 1
+    assert (await ledger.plan_totals(now=NOW)).disables_in_window == 0
+    await ledger.record([], [Confirmed(login_id=A, change=Change.DISABLE, confirmed_at=NOW)], term=term)
     assert (await ledger.plan_totals(now=NOW)).disables_in_window == 0
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from refreshd.core.errors import RowsLocked
 from refreshd.core.model import HeldPlan, LedgerTotals
 from refreshd.ports import Clock, PassLedger, PassRecord
 from refreshd.reconcile import Reconciler
@@ -122,8 +123,12 @@ class Engine:
     async def _passes(self) -> None:
         while True:
             self._triggered.clear()
-            record = await self.one_pass()
-            if record.more:
+            try:
+                more = (await self.one_pass()).more
+            except RowsLocked as error:
+                _log.warning("pass_cut_short", error=error.message, hint=error.hint)
+                more = False
+            if more:
                 continue
             try:
                 async with asyncio.timeout(self._rhythm.pass_interval):

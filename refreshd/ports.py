@@ -75,8 +75,8 @@ class PassLedger(Protocol):
         """Rows that changed or whose verdict has run out by time alone, oldest first, by index."""
         ...
 
-    async def store_verdicts(self, verdicts: Sequence[Verdict], *, now: datetime, term: Term) -> None:
-        """`verdict_since` moves only when the verdict's name changes."""
+    async def store_verdicts(self, verdicts: Sequence[Verdict], *, now: datetime, term: Term) -> int:
+        """`verdict_since` moves only when the verdict's name changes. Returns how many were stored; what is locked stays due."""
         ...
 
     async def plan_totals(self, *, now: datetime) -> PlanTotals: ...

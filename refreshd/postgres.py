@@ -12,7 +12,7 @@ from typing import TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from refreshd.core.errors import LedgerUnavailable, RefreshdError, SchemaMismatch, Unstorable
+from refreshd.core.errors import LedgerUnavailable, RefreshdError, RowsLocked, SchemaMismatch, Unstorable
 
 Record: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -24,6 +24,8 @@ CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
 GOODBYE_SECONDS = 3.0
 """A server that has gone silent answers no goodbye either; waiting for one would keep a daemon from beginning again."""
+LOCK_TIMEOUT = "2s"
+"""How long the daemon waits for a row that somebody else's transaction holds: one such login must not stop all the others."""
 IDLE_IN_TRANSACTION = "15s"
 """A leader that froze in the middle of a write must not keep its successor waiting: the server ends its transaction."""
 
@@ -32,7 +34,6 @@ _AWAY = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -58,6 +59,10 @@ def database_trouble() -> Iterator[None]:
         yield
     except asyncpg.DataError as error:  # its text quotes the value, which may be somebody's account
         raise Unstorable(f"the database takes no such value: {type(error).__name__}") from None
+    except asyncpg.LockNotAvailableError as error:
+        raise RowsLocked(
+            "another transaction holds a row of the ledger", hint="look for it in pg_stat_activity"
+        ) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         ours = _explained(error)
         if ours is None:
@@ -156,7 +161,7 @@ async def open_database(url: str, *, schema: str, size: int, name: str = "refres
             max_size=size,
             timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,
-            server_settings=session_settings(schema, name=name),
+            server_settings=session_settings(schema, name=name) | {"lock_timeout": LOCK_TIMEOUT},
             reset=_leave_as_it_is,
         )
     try:

@@ -114,8 +114,10 @@ class Reconciler:
         with tally.phase("judge"):
             while due := await self._ledger.evidence_due(now=this.now, limit=JUDGED_AT_ONCE):
                 verdicts = [judge(each, self._policy.judge, this.now) for each in due]
-                await self._ledger.store_verdicts(verdicts, now=this.now, term=this.term)
-                tally.judged += len(verdicts)
+                stored = await self._ledger.store_verdicts(verdicts, now=this.now, term=this.term)
+                tally.judged += stored
+                if not stored:  # all of them are locked, or changed meanwhile: the next pass sees them again
+                    break
 
     async def _change(self, this: _Pass, tally: _Tally) -> None:
         held_before = tally.held

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from refreshd.core.errors import LedgerUnavailable, Unstorable
+from refreshd.core.errors import LedgerUnavailable, RowsLocked, Unstorable
 from refreshd.core.model import CallTrace, Effect
 
 _log = structlog.get_logger(__name__)
@@ -24,8 +24,8 @@ LAST_WORD_SECONDS = 5.0
 """What a stop grants to the traces that are left."""
 
 Write = Callable[[Sequence[CallTrace], Sequence[Effect]], Awaitable[None]]
-"""Makes one group durable, all or nothing. Raises LedgerUnavailable (it is tried again), Unstorable (it is written apart) or
-LeaseLost (it is over)."""
+"""Makes one group durable, all or nothing. Raises RowsLocked or Unstorable (each is written by itself), LedgerUnavailable
+(it is tried again) or LeaseLost (it is over)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Recorder:
         self._write = write
         self._traces: list[CallTrace] = []
         self._waiting: list[_Waiting] = []
+        self._aside: list[_Waiting] = []
+        self._put_aside = asyncio.Event()
         self._traced = asyncio.Event()
         self._wanted = asyncio.Event()
 
@@ -59,15 +61,18 @@ class Recorder:
     async def run(self) -> None:
         """Write until cancelled; on the way out, once more what is left. Anything but LedgerUnavailable ends it, and all who wait."""
         try:
-            while True:
-                await self._gather()
-                await self._flush()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._serve_aside())
+                while True:
+                    await self._gather()
+                    await self._flush()
         except asyncio.CancelledError:
             await self._say_last_word()
             raise
-        except Exception as error:
+        except ExceptionGroup as errors:
+            error = errors.exceptions[0]
             self._give_up(error)
-            raise
+            raise error from None
 
     async def _gather(self) -> None:
         await self._traced.wait()
@@ -98,23 +103,54 @@ class Recorder:
         return True
 
     async def _write_group(self, traces: Sequence[CallTrace], waiting: Sequence[_Waiting]) -> None:
-        """All at once; where one value among them cannot be stored, each by itself."""
+        """All at once; where one value cannot be stored, each by itself; where one row is locked, none waits for it but its own worker."""
         try:
             await self._write(traces, [effect for each in waiting for effect in each.effects])
         except Unstorable:
-            await self._write_apart(traces, waiting)
+            await self._write_traces_apart(traces)
+            self._set_aside(waiting)
+            return
+        except RowsLocked:
+            if not waiting:
+                raise
+            await self._write_group(traces, ())
+            self._set_aside(waiting)
             return
         del self._traces[: len(traces)]
+        del self._waiting[: len(waiting)]
         for each in waiting:
-            self._is_durable(each)
+            _tell_durable(each)
 
-    async def _write_apart(self, traces: Sequence[CallTrace], waiting: Sequence[_Waiting]) -> None:
+    def _set_aside(self, waiting: Sequence[_Waiting]) -> None:
+        del self._waiting[: len(waiting)]
+        self._aside += waiting
+        self._put_aside.set()
+
+    async def _serve_aside(self) -> None:
+        """Write each that was set aside by itself, beside the groups, until none is left."""
+        while True:
+            await self._put_aside.wait()
+            await self._try_aside()
+            if self._aside:
+                await asyncio.sleep(FIRST_PAUSE_SECONDS)
+            else:
+                self._put_aside.clear()
+
+    async def _try_aside(self) -> bool:
+        for each in tuple(self._aside):
+            try:
+                await self._write_login(each)
+            except LedgerUnavailable as error:
+                _log.warning("login_waits", logins=len(self._aside), error=error.message)
+                continue
+            self._aside.remove(each)
+            _tell_durable(each)
+        return not self._aside
+
+    async def _write_traces_apart(self, traces: Sequence[CallTrace]) -> None:
         for trace in traces:
             await self._write_or_drop([trace], ())
             self._traces.remove(trace)
-        for each in waiting:
-            await self._write_login(each)
-            self._is_durable(each)
 
     async def _write_login(self, waiting: _Waiting) -> None:
         """Without its account data where the ledger does not take them: the rest says that today's routine is over."""
@@ -132,23 +168,23 @@ class Recorder:
             kind, login_id = type(subject).__name__, subject.login_id
             _log.error("not_storable", kind=kind, login_id=str(login_id), error=error.message)
 
-    def _is_durable(self, waiting: _Waiting) -> None:
-        self._waiting.remove(waiting)
-        if not waiting.durable.done():
-            waiting.durable.set_result(None)
-
     async def _say_last_word(self) -> None:
-        if not self._traces and not self._waiting:
+        if not self._traces and not self._waiting and not self._aside:
             return
         try:
             async with asyncio.timeout(LAST_WORD_SECONDS):
-                is_written = await self._has_written()
+                is_written = await self._has_written() and await self._try_aside()
         except TimeoutError:
             is_written = False
         if not is_written:
-            _log.warning("traces_lost", traces=len(self._traces), effects=len(self._waiting))
+            _log.warning("traces_lost", traces=len(self._traces), effects=len(self._waiting) + len(self._aside))
 
     def _give_up(self, error: Exception) -> None:
-        for each in self._waiting:
+        for each in (*self._waiting, *self._aside):
             if not each.durable.done():
                 each.durable.set_exception(error)
+
+
+def _tell_durable(waiting: _Waiting) -> None:
+    if not waiting.durable.done():
+        waiting.durable.set_result(None)

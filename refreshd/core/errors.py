@@ -60,6 +60,10 @@ class LedgerUnavailable(DependencyDown):
     """Postgres does not answer, refuses us, or is read-only."""
 
 
+class RowsLocked(LedgerUnavailable):
+    """Somebody else's transaction holds a row that we need; the rest of the ledger is at our service."""
+
+
 class Unstorable(RefreshdError):
     """Postgres takes no such value, whatever it is: its own words would quote it. The rest can be stored without."""
 

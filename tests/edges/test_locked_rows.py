@@ -1,0 +1,71 @@
+"""One application's open transaction holds one login: that one waits, and nobody else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from refreshd.core.errors import RowsLocked
+from refreshd.core.model import Change, Confirmed, Term
+from refreshd.ledger import Ledger
+from refreshd.postgres import Connection, connect
+from refreshd.recorder import Recorder
+from tests.support.ledger import HOUR, NOW, judge_all, link, login_id, set_writer_clock
+from tests.support.postgres import SCHEMA
+
+LOCKED, OTHERS = login_id(1), (login_id(2), login_id(3))
+
+
+@pytest.fixture
+async def application(connection: Connection, database_url: str) -> AsyncIterator[Connection]:
+    """An application that has changed the client of LOCKED and does not commit."""
+    await set_writer_clock(connection, NOW)
+    for number in (1, 2, 3):
+        await link(connection, f"c{number}", login_id(number))
+    session = await connect(database_url, schema=SCHEMA, name="application")
+    await session.execute("BEGIN")
+    await session.execute("UPDATE client SET active = false WHERE client_id = 'c1'")
+    yield session
+    await session.close()
+
+
+def confirmed(number: int) -> Confirmed:
+    return Confirmed(login_id=login_id(number), change=Change.ENABLE, confirmed_at=NOW)
+
+
+async def _durable(connection: Connection) -> int:
+    count: int = await connection.fetchval("SELECT count(*) FROM schedule_change WHERE event = 'confirmed'")
+    return count
+
+
+async def test_a_group_of_the_recorder_waits_for_no_locked_row(
+    application: Connection, connection: Connection, ledger: Ledger, term: Term
+) -> None:
+    with pytest.raises(RowsLocked):
+        await ledger.record((), [confirmed(1), confirmed(2)], term=term)
+
+    recorder = Recorder(lambda traces, effects: ledger.record(traces, effects, term=term))
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        running = group.create_task(recorder.run())
+        locked, *others = [group.create_task(recorder.record([confirmed(number)])) for number in (1, 2, 3)]
+        await asyncio.wait(others)
+        await recorder.record([confirmed(2)])
+        assert not locked.done()
+        assert await _durable(connection) == 3
+        await application.execute("ROLLBACK")
+        await locked
+        assert await _durable(connection) == 4
+        running.cancel()
+
+
+async def test_verdicts_of_the_others_are_stored_at_once(
+    application: Connection, connection: Connection, ledger: Ledger, term: Term
+) -> None:
+    async with asyncio.timeout(1):
+        await judge_all(ledger, term, now=NOW + HOUR)
+    due = await ledger.evidence_due(now=NOW + HOUR, limit=10)
+    assert [each.login_id for each in due] == [LOCKED]
+    await application.execute("ROLLBACK")
+    await judge_all(ledger, term, now=NOW + HOUR)
+    assert not await ledger.evidence_due(now=NOW + HOUR, limit=10)
+    assert not connection.is_closed()

@@ -174,7 +174,10 @@ def second_look(intent: Intent, evidence: Evidence, now: datetime) -> GuardedCha
 
 
 def _needs_approval(intent: Intent, evidence: Evidence) -> bool:
-    """Whatever a held plan covers, for whichever reason; not the repetition of a disable that Flinks has confirmed before."""
-    return intent.reason != ChangeReason.REASSERT and (
-        intent.reason == ChangeReason.APPROVED or evidence.hold is not None
-    )
+    """Whatever a held plan covers, for whichever reason; not the repetition of a disable that Flinks has confirmed before.
+
+    Nor the weekly try of what Flinks refused while the approval ran: that ended the plan's hold on it, and nobody approves it each week.
+    """
+    if intent.reason == ChangeReason.REASSERT:
+        return False
+    return evidence.hold is not None or (intent.reason == ChangeReason.APPROVED and evidence.refusal is None)

@@ -64,7 +64,7 @@ WHERE login.login_id = locked.login_id AND login.active;
 
 -- name: refusals(login_ids, refused_ats, codes, not_befores)!
 -- Flinks refused these for good: the next Authorize waits. An open intent stays open: it is the weekly try, and its failure, an event of
--- its own, says when.
+-- its own, says when; the plan that brought it forth is done with it.
 WITH given AS (
     SELECT each.login_id, each.refused_at, each.code, each.not_before
     FROM unnest(:login_ids::uuid[], :refused_ats::timestamptz[], :codes::text[], :not_befores::timestamptz[])
@@ -80,6 +80,7 @@ WITH given AS (
 UPDATE login
 SET refused_at = locked.refused_at,
     refused_code = locked.code,
+    plan_id = CASE WHEN login.intent IS NULL THEN login.plan_id END,
     attempts = 0,
     not_before = CASE WHEN login.active THEN locked.not_before END,
     evidence_version = login.evidence_version + 1,

@@ -35,6 +35,7 @@ from tests.support.builders import (
     login,
     plan_of,
     planned,
+    refused,
 )
 from tests.support.strategies import evidences, guard_policies, intents, moments, plan_totals, planned_changes
 
@@ -233,6 +234,10 @@ SENT = {
     "a disable while its approval runs": (
         intent(reason=ChangeReason.APPROVED),
         replace(INACTIVE, hold=hold(approved_for=HOUR)),
+    ),
+    "the weekly try of what Flinks refused while the approval ran": (
+        intent(reason=ChangeReason.APPROVED),
+        replace(INACTIVE, refusal=refused()),
     ),
     "a repeated disable, whatever plan once held it": (
         intent(reason=ChangeReason.REASSERT),

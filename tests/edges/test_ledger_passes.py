@@ -7,7 +7,10 @@ from datetime import datetime, timedelta
 import asyncpg
 import pytest
 
+from refreshd.core import guard
 from refreshd.core.errors import LeaseLost, LedgerUnavailable, PlanUnknown, SchemaMismatch
+from refreshd.core.guard import Withdrawn
+from refreshd.core.judge import judge
 from refreshd.core.model import (
     Change,
     ChangeFailed,
@@ -32,6 +35,7 @@ from refreshd.core.model import (
 from refreshd.ledger import Ledger
 from refreshd.ports import DueLogin, PassRecord
 from refreshd.postgres import Connection, open_database
+from tests.support.builders import JUDGE
 from tests.support.ledger import (
     DAY,
     HOUR,
@@ -346,6 +350,54 @@ async def test_a_plan_closes_when_its_last_member_comes_back(
     assert [each.state for each in await ledger.plans(closed_too=True)] == [PlanState.CLOSED]
     with pytest.raises(PlanUnknown, match="closed"):
         await ledger.find_plan("0123")
+
+
+async def _drawn(ledger: Ledger, term: Term, now: datetime) -> str | None:
+    """Who takes up the one login of the ledger: as passes and the pool would, until one of them does."""
+    for _ in range(2):
+        due = await ledger.evidence_due(now=now, limit=10)
+        await ledger.store_verdicts([judge(each, JUDGE, now) for each in due], now=now, term=term)
+        await ledger.close_empty_plans(now=now, term=term)
+        for each in await ledger.due_changes(now=now, reassert=False, busy=[], limit=10):
+            if not isinstance(guard.second_look(each.intent, each.evidence, now), Withdrawn):
+                return "intent"
+            await ledger.withdraw(each.evidence.login_id, reason="", now=now, term=term)
+    if await ledger.approved_candidates(Change.DISABLE, now=now, limit=10):
+        return "approved plan"
+    if await ledger.candidates(Change.DISABLE, now=now, after=None, limit=10):
+        return "next plan"
+    waiting = [each for each in await ledger.plans() if each.state is PlanState.HELD and each.remaining]
+    return "operator" if waiting else None
+
+
+@pytest.mark.parametrize("refused", [None, "before", "after"])
+@pytest.mark.parametrize("intent", [None, "flag_on", "approved", "refused"])
+@pytest.mark.parametrize("approved", [None, NOW, NOW + DAY, NOW + 30 * DAY])
+@pytest.mark.parametrize("planned", [True, False])
+async def test_whatever_state_a_leak_is_in_somebody_takes_it_up_within_a_week(
+    ledger: Ledger, connection: Connection, term: Term, *, planned: bool, approved: datetime | None,
+    intent: str | None, refused: str | None,
+) -> None:  # fmt: skip
+    await link(connection, "ann", A, active=False)
+    refusal = Refused(login_id=A, refused_at=NOW, code="INVALID_LOGIN", not_before=NOW + 7 * DAY)
+    if refused == "before":
+        await ledger.record([], [refusal], term=term)
+    await judge_all(ledger, term)
+    if planned:
+        await ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term)
+        if approved:
+            await ledger.approve_plan(_held().plan_id, reason="", now=NOW, until=approved)
+    if intent:
+        given = PlannedChange(
+            login_id=A, change=Change.DISABLE, reason=intent, approved_by=_held().plan_id if planned else None
+        )
+        assert await ledger.intend(guarded([given]), now=NOW, pass_id=PassId(1), term=term) == 1
+    if refused == "after":
+        await ledger.record([], [_failed(A, Change.DISABLE, NOW + 7 * DAY), refusal], term=term)
+
+    assert await _drawn(ledger, term, NOW + 8 * DAY) is not None
+    if intent and refused == "after":
+        assert await _drawn(ledger, term, NOW + 8 * DAY) == "intent"
 
 
 async def test_the_same_members_held_again_need_a_new_approval(

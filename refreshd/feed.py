@@ -62,7 +62,7 @@ class Feed:
         return True
 
     async def _merge(self, file: Path) -> None:
-        query = await asyncio.to_thread(file.read_text, "utf-8")
+        query = await asyncio.to_thread(_text, file)
         now = self._clock.now()
         totals = await self._ledger.plan_totals(now=now)
         source = self._settings.source_database_url
@@ -74,3 +74,10 @@ class Feed:
             terms=ImportTerms(now=now, full=True, allowance=allowance(self._policy, totals.not_confirmed_off)),
         )
         _log.info("source_merged", rows=result.rows, logins_deactivated=result.logins_deactivated)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputRejected("the source query is not UTF-8", hint="save REFRESHD_SOURCE_QUERY_FILE as UTF-8") from error

@@ -29,7 +29,7 @@ LOCK_TIMEOUT = "2s"
 IDLE_IN_TRANSACTION = "15s"
 """A leader that froze in the middle of a write must not keep its successor waiting: the server ends its transaction."""
 
-_AWAY = (
+AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -81,7 +81,7 @@ def _explained(error: Exception) -> RefreshdError | None:
         )
     if isinstance(error, ValueError):  # a value that asyncpg cannot encode: our bug, whatever its base class says
         return None
-    if isinstance(error, _AWAY):
+    if isinstance(error, AWAY):
         reason = str(error) or type(error).__name__
         return LedgerUnavailable(
             f"the database does not answer: {reason}", hint="check the server and REFRESHD_DATABASE_URL"

@@ -7,7 +7,7 @@ import asyncpg
 
 from refreshd.core.errors import InputRejected
 from refreshd.importer.listing import Columns, Faults, Row
-from refreshd.postgres import Connection, Record, connect, database_trouble
+from refreshd.postgres import AWAY, Connection, Record, connect, database_trouble
 
 _PREFETCH = 2_000
 _HINT = "REFRESHD_SOURCE_QUERY_FILE must hold one SELECT with the columns client_id, login_id, active and, if you like, scheduled"
@@ -39,8 +39,13 @@ class SourceListing:
         try:
             async for record in self._session.cursor(self._query, prefetch=_PREFETCH):
                 yield record
-        except (asyncpg.DataError, asyncpg.SyntaxOrAccessError) as error:
-            raise _does_not_run(error) from error
+        except asyncpg.PostgresError as error:
+            raise _explained(error) from error
+
+
+def _explained(error: asyncpg.PostgresError) -> Exception:
+    """A database that is away is none of the query's doing; whatever else it says, it says of the query."""
+    return error if isinstance(error, AWAY) else _does_not_run(error)
 
 
 def _does_not_run(error: asyncpg.PostgresError) -> InputRejected:
@@ -64,8 +69,8 @@ async def open_source(
 async def _columns(session: Connection, query: str) -> Columns:
     try:
         prepared = await session.prepare(query)
-    except asyncpg.SyntaxOrAccessError as error:
-        raise _does_not_run(error) from error
+    except asyncpg.PostgresError as error:
+        raise _explained(error) from error
     if prepared.get_parameters():
         raise InputRejected("the source query has parameters", hint=_HINT)
     return Columns([each.name for each in prepared.get_attributes()])

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from refreshd.core.guard import GuardPolicy
@@ -109,3 +110,32 @@ async def test_the_ledger_remembers_when_the_source_was_read(feed: Feed, ledger:
         before = await ledger.source_read_at()
         assert await feed.read_if_due()
         assert (await ledger.source_read_at() != before) is reads
+
+
+async def test_a_query_file_that_is_no_utf8_is_told_and_nothing_changes(
+    feed: Feed, company: Connection, tmp_path: Path
+) -> None:
+    await feed.read()
+    (tmp_path / "source.sql").write_bytes(b"-- caf\xe9\n" + QUERY.encode())
+    with structlog.testing.capture_logs() as lines:
+        assert not await feed.read()
+    assert [line["event"] for line in lines] == ["source_refused"]
+    assert sum((await active_logins(company)).values()) == LOGINS
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["RAISE EXCEPTION 'stop'", "RAISE unique_violation", "ASSERT false", "PERFORM 1 / 0", "PERFORM gone FROM nowhere"],
+)
+async def test_a_function_of_the_company_that_raises_is_told_and_nothing_changes(
+    feed: Feed, company: Connection, tmp_path: Path, body: str
+) -> None:
+    await feed.read()
+    await company.execute(
+        f"CREATE FUNCTION company.boom() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN true; END $$"
+    )
+    (tmp_path / "source.sql").write_text(QUERY.replace("NOT gone", "company.boom()"), encoding="utf-8")
+    with structlog.testing.capture_logs() as lines:
+        assert not await feed.read()
+    assert [line["event"] for line in lines] == ["source_refused"]
+    assert sum((await active_logins(company)).values()) == LOGINS

@@ -20,6 +20,9 @@ from refreshd.work import WorkQueue
 
 _log = structlog.get_logger(__name__)
 
+LEAST_PAUSE_SECONDS = 0.2
+"""Between two passes, however often somebody asks for one; a pass that takes longer rests for as long as it took."""
+
 
 class Runs(Protocol):
     """A pool: serves its source until drained."""
@@ -121,8 +124,10 @@ class Engine:
         return self._queue.taken == before
 
     async def _passes(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             self._triggered.clear()
+            began = loop.time()
             try:
                 more = (await self.one_pass()).more
             except RowsLocked as error:
@@ -130,11 +135,13 @@ class Engine:
                 more = False
             if more:
                 continue
+            ended = loop.time()
             try:
                 async with asyncio.timeout(self._rhythm.pass_interval):
                     await self._triggered.wait()
             except TimeoutError:
                 pass
+            await asyncio.sleep(ended + max(LEAST_PAUSE_SECONDS, ended - began) - loop.time())
 
     async def _totals(self) -> None:
         while True:

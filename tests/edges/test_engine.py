@@ -1,0 +1,82 @@
+"""Passes follow each other no faster than the ledger can bear, however often somebody asks."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from refreshd.engine import Engine, Hooks, Rhythm
+from refreshd.ports import PassRecord
+from tests.support.virtual_loop import VirtualClock, run_virtual
+
+NOW = datetime(2026, 6, 18, 15, 0, tzinfo=UTC)
+
+
+class _Nothing:
+    """Stands for whatever a pass needs beside its reconciler."""
+
+    pass_id: object = None
+
+    def wake(self) -> None: ...
+
+
+class _Passes:
+    """A reconciler whose passes take so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.began: list[float] = []
+
+    async def run(self) -> PassRecord:
+        self.began.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.seconds)
+        return PassRecord(pass_id=cast("Any", 1), started_at=NOW, finished_at=NOW, judged=0, intended=0, held=0)
+
+
+def _engine(passes: _Passes, clock: VirtualClock) -> Engine:
+    anything = cast("Any", _Nothing())
+    hooks = Hooks(on_pass_started=lambda: None, on_pass=lambda _: None, on_totals=lambda *_: None, beat=lambda _: None)
+    return Engine(
+        ledger=anything,
+        reconciler=cast("Any", passes),
+        queue=anything,
+        pool=anything,
+        background=(),
+        clock=clock,
+        rhythm=Rhythm(pass_interval=60.0, totals_interval=60.0, grace=1.0),
+        hooks=hooks,
+    )
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, 51), (1.0, 6)])
+def test_who_asks_without_end_gets_a_pass_at_a_time_with_a_pause_between(seconds: float, most: int) -> None:
+    passes = _Passes(seconds)
+
+    async def main(clock: VirtualClock) -> None:
+        engine = _engine(passes, clock)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(engine._passes())
+            for _ in range(1_000):
+                engine.trigger()
+                await asyncio.sleep(0.01)
+            running.cancel()
+
+    run_virtual(main, NOW)
+    assert most - 3 <= len(passes.began) <= most
+
+
+def test_one_change_does_not_wait_for_a_floor() -> None:
+    passes = _Passes(0.01)
+
+    async def main(clock: VirtualClock) -> None:
+        engine = _engine(passes, clock)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(engine._passes())
+            await asyncio.sleep(20.0)
+            engine.trigger()
+            await asyncio.sleep(10.0)
+            running.cancel()
+
+    run_virtual(main, NOW)
+    assert passes.began[1] - passes.began[0] == pytest.approx(20.0, abs=0.01)

@@ -28,6 +28,9 @@ from refreshd.sqlfiles import load_queries
 DAYS_AHEAD = 2
 """The trace has a partition ready this long before its first call."""
 
+WHOLE_FLEET_SECONDS = 3_600.0
+"""What a statement may take that marks millions of logins; the lease is renewed beside it."""
+
 _FIRST = UUID(int=0)
 
 
@@ -122,9 +125,8 @@ class PassQueries:
         )
         async with fenced(self._database, term) as session:
             await session.execute(*opened)
-            await session.execute(
-                *cover(plan_id=held.plan_id, now=now, pass_id=pass_id, term=term, reason=str(held.reason))
-            )
+            covered = cover(plan_id=held.plan_id, now=now, pass_id=pass_id, term=term, reason=str(held.reason))
+            await session.execute(*covered, timeout=WHOLE_FLEET_SECONDS)
 
     async def close_empty_plans(self, *, now: datetime, term: Term) -> None:
         async with fenced(self._database, term) as session:
@@ -139,6 +141,7 @@ class PassQueries:
 
     async def keep_trace(self, *, now: datetime, keep: timedelta, term: Term) -> int:
         async with fenced(self._database, term) as session:
+            await session.execute(*self._pass["drop"](before=now - keep))
             await session.execute(*self._trace["add_days"](moment=now, ahead=DAYS_AHEAD))
             return int(await session.fetchval(*self._trace["drop_days"](before=now - keep)))
 

@@ -538,6 +538,19 @@ async def test_a_pass_is_accounted_for(ledger: Ledger, term: Term) -> None:
     assert (stored.pass_id, stored.finished_at, stored.judged, stored.failure) == (number, NOW + HOUR, 3, "xy")
 
 
+async def test_passes_are_kept_as_long_as_the_trace(ledger: Ledger, term: Term) -> None:
+    numbers = [await ledger.start_pass(now=NOW - days * DAY, term=term) for days in (40, 40, 1)]
+    for number, ended in ((numbers[0], NOW - 40 * DAY), (numbers[2], NOW - DAY)):
+        record = PassRecord(
+            pass_id=number, started_at=ended, finished_at=ended, judged=0, intended=0, held=0, failure=None
+        )
+        await ledger.finish_pass(record, term=term)
+
+    await ledger.keep_trace(now=NOW, keep=30 * DAY, term=term)
+
+    assert {each.pass_id for each in await ledger.passes(limit=5)} == set(numbers[1:])
+
+
 async def test_a_stray_login_is_set_right(ledger: Ledger, connection: Connection, term: Term) -> None:
     await link(connection, "ann", A)
     await connection.execute(

@@ -75,7 +75,8 @@ class Lease:
         if self._session is None:
             raise LeaseLost("the session of the lease is gone")
         with database_trouble():
-            seconds = await self._session.fetchval(*statement)
+            async with asyncio.timeout(self._patience):
+                seconds = await self._session.fetchval(*statement)
         if seconds is None:
             raise LeaseLost("another refreshd leads this ledger by now")
         return float(seconds)

@@ -211,6 +211,18 @@ async def test_only_the_leader_takes_the_budget(connection: Connection, make_lea
         await first.take_budget(30)
 
 
+async def test_a_budget_that_the_database_does_not_give_in_time_is_not_waited_for(
+    connection: Connection, make_lease: MakeLease
+) -> None:
+    lease = make_lease()
+    assert await lease.acquire()
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE budget, lease")
+        async with asyncio.timeout(2):
+            with pytest.raises(LedgerUnavailable):
+                await lease.take_budget(300)
+
+
 @asynccontextmanager
 async def _cut_off(connection: Connection, lease: Lease) -> AsyncIterator[None]:
     """The server ends the lease's session."""

@@ -18,7 +18,7 @@ ORDER BY login.verdict_until
 LIMIT :limit;
 
 -- name: store(login_ids, versions, names, reasons, untils, lanes, stales, error_codes, dispositions, now, term)!
--- Each verdict goes where its evidence is still the one that was judged; elsewhere the row stays due, as does one that is locked. An active login that needs no
+-- Each verdict goes where its evidence is still the one that was judged; elsewhere the row stays due. An active login that needs no
 -- enable leaves its plan, and a reassertion ends where the login is not disabled any more: what leaks anew is for the guard to weigh.
 WITH given AS (
     SELECT each.login_id, each.version, each.name, each.reason, each.until, each.lane, each.stale, each.error_code, each.disposition

@@ -17,9 +17,10 @@ from refreshd.core import breaker as breakers
 from refreshd.core import conversation as conversations
 from refreshd.core import wire
 from refreshd.core.conversation import Conversation, Kind, Step
-from refreshd.core.errors import CallAbandoned, CredentialRefused, FlinksError, FlinksThrottled
+from refreshd.core.effects import Confirmed, Effect, Refused
+from refreshd.core.errors import CallAbandoned, CredentialRefused, FlinksError, FlinksThrottled, RowsLocked
 from refreshd.core.guard import GuardedChange
-from refreshd.core.model import Change, Confirmed, Effect, PassId, Refused
+from refreshd.core.model import Change, PassId, Report
 from refreshd.core.turn import Turn, advance, fail
 from refreshd.pacing import Permit
 from refreshd.ports import Clock, Leadership, WorkLedger
@@ -135,7 +136,7 @@ class Dispatcher:
             await self._release_if_suspect(turn.effects)
         orphans = None
         if turn.report is not None:
-            orphans = await self._ledger.record_report(turn.report, term=self._leadership.term)
+            orphans = await self._merge(turn.report)
         self._on_settled(Settled(conversation=conversation, turn=turn, orphans=orphans))
         _narrate(conversation, turn)
         if turn.following is not None:
@@ -144,6 +145,15 @@ class Dispatcher:
         if conversation.kind is Kind.REPORT and turn.gave_up:
             self._queue.rest_report(REPORT_RESTS_SECONDS)
         self._queue.over(conversation)
+
+    async def _merge(self, report: Report) -> int | None:
+        """None where somebody else holds one of its rows: then it is read again soon, as if it had not come."""
+        try:
+            return await self._ledger.record_report(report, term=self._leadership.term)
+        except RowsLocked as error:
+            _log.warning("report_not_merged", error=error.message)
+            self._queue.rest_report(REPORT_RESTS_SECONDS)
+            return None
 
     def _note_error(self, conversation: Conversation, error: FlinksError, turn: Turn) -> None:
         """A refused credential stops all calls that need it, unless a fresh token may still mend it."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from refreshd import policies, postgres
 from refreshd.core import timing
 from refreshd.core.breaker import Breaker
+from refreshd.core.effects import Confirmed
 from refreshd.core.errors import DependencyDown
-from refreshd.core.model import CallTrace, Confirmed, HeldPlan, LedgerTotals
+from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals
 from refreshd.daemon import check_schema, database_url, held, plain_errors
 from refreshd.dispatch import Settled
 from refreshd.embedded import reachable_database

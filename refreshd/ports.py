@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from refreshd.core.effects import Effect
 from refreshd.core.guard import GuardedPlan, Withheld
 from refreshd.core.model import (
     CallTrace,
     Change,
     Disposition,
-    Effect,
     Evidence,
     HeldPlan,
     Intent,

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from refreshd.core.effects import Effect
 from refreshd.core.errors import LedgerUnavailable, RowsLocked, Unstorable
-from refreshd.core.model import CallTrace, Effect
+from refreshd.core.model import CallTrace
 
 _log = structlog.get_logger(__name__)
 

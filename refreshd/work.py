@@ -8,7 +8,9 @@ latest, until the source's own deadline.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import structlog
 
@@ -17,6 +19,7 @@ from refreshd.core import conversation as conversations
 from refreshd.core import guard, timing, urgency
 from refreshd.core.agenda import Agenda
 from refreshd.core.conversation import Conversation, Kind, Step
+from refreshd.core.errors import RowsLocked
 from refreshd.core.guard import Withdrawn
 from refreshd.core.model import Credential, FetchDepth, Lane, LoginId, PassId
 from refreshd.core.urgency import Source
@@ -25,7 +28,10 @@ from refreshd.waiting import WaitingLines
 
 _log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 DRAWN_AT_ONCE = 16
+_LOCKED_SECONDS = 2.0
 _LANES = {Source.SAVABLE: Lane.SAVABLE, Source.REST: Lane.REST}
 _TO_AUTHORIZE = frozenset({Step.MINT, Step.AUTHORIZE})
 
@@ -47,6 +53,7 @@ class WorkQueue:
         self.pass_id: PassId | None = None
         self.busy: set[LoginId] = set()
         self.taken = 0
+        self._locked: set[LoginId] = set()
         self._ledger = ledger
         self._leadership = leadership
         self._clock = clock
@@ -61,17 +68,13 @@ class WorkQueue:
         self._report_rests_until = 0.0
         self._idle = asyncio.Event()
 
-    # What the pool calls ------------------------------------------------------------------------------------------------------------
-
     async def ready(self) -> None:
         """Wait until there may be work."""
         while not self._may_have_work():
             self._woken.clear()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout_at(self._waiting.next_due_seconds()):
                     await self._woken.wait()
-            except TimeoutError:
-                pass
 
     async def take(self) -> Task | None:
         """The most urgent work of this moment, None when there is none after all."""
@@ -85,12 +88,11 @@ class WorkQueue:
         self._tell_if_idle()
         return None
 
-    # What the dispatcher and the engine call ----------------------------------------------------------------------------------------
-
     def wake(self) -> None:
         """Something may have become due: ask every source again."""
         self._wakes += 1
         self._empty.clear()
+        self._locked.clear()
         self._idle.clear()
         for drawn in self._drawn.values():
             drawn.clear()
@@ -123,8 +125,6 @@ class WorkQueue:
             self._forget(each)
         return len(dropped)
 
-    # Sources ------------------------------------------------------------------------------------------------------------------------
-
     async def _from(self, source: Source) -> Task | None:
         conversation = None
         if source in {Source.CHANGE, Source.CONTINUATION}:
@@ -156,7 +156,12 @@ class WorkQueue:
         at = asyncio.get_running_loop().time()
         while begun := self._waiting.pop_due(at, change=change):
             conversation = conversations.refreshed(begun, at)
-            if await self._may_go_on(conversation):
+            try:
+                may_go_on = await self._may_go_on(conversation)
+            except RowsLocked:
+                self._waiting.put(conversation, _LOCKED_SECONDS)
+                continue
+            if may_go_on:
                 return conversation
             self._forget(conversation)
         return None
@@ -186,14 +191,24 @@ class WorkQueue:
         )
 
     async def _change(self, *, reassert: bool) -> Conversation | None:
-        if not self.agenda.writes or not self._may_call(*self._change_credentials()):
+        if not self.agenda.writes or not self._may_call(*self.agenda.terms.change_credentials):
             return None
-        while due := await self._ledger.due_changes(now=self._clock.now(), reassert=reassert, busy=self.busy, limit=1):
-            conversation = await self._second_look(due[0])
+        while due := await self._ledger.due_changes(
+            now=self._clock.now(), reassert=reassert, busy=self.busy | self._locked, limit=1
+        ):
+            conversation = await self._unless_locked(due[0].evidence.login_id, self._second_look(due[0]))
             if conversation is not None:
                 self.busy.add(conversation.subject)
                 return conversation
         return None
+
+    async def _unless_locked(self, login_id: LoginId, work: Awaitable[T]) -> T | None:
+        """One login whose row somebody else holds waits for the next wake-up, and nobody waits for it."""
+        try:
+            return await work
+        except RowsLocked:
+            self._locked.add(login_id)
+            return None
 
     async def _second_look(self, due: DueChange) -> Conversation | None:
         now = self._clock.now()
@@ -213,8 +228,8 @@ class WorkQueue:
 
     async def _report(self) -> Conversation | None:
         at = asyncio.get_running_loop().time()
-        refused = at < self._report_rests_until or not self.breaker.allows(Credential.API_SECRET, at)
-        if refused or self._report_in_hand or not self.agenda.reads_report:
+        rests = at < self._report_rests_until or not self.breaker.allows(Credential.API_SECRET, at)
+        if rests or self._report_in_hand or not self.agenda.reads_report:
             return None
         last = await self._ledger.last_report_at()
         if last is not None and self._clock.now() - last < self.agenda.report_interval:
@@ -240,18 +255,17 @@ class WorkQueue:
                 yield due
 
     async def _draw_lane(self, lane: Lane) -> list[DueLogin]:
-        now = self._clock.now()
+        now, draw = self._clock.now(), self._ledger.due_authorizes
         start = self.agenda.routine_start(now)
-        return list(
-            await self._ledger.due_authorizes(lane, now=now, routine_start=start, busy=self.busy, limit=DRAWN_AT_ONCE)
-        )
+        return list(await draw(lane, now=now, routine_start=start, busy=self.busy, limit=DRAWN_AT_ONCE))
 
     async def _manual(self) -> Conversation | None:
         if not self.agenda.manual_refresh or not self._may_authorize() or not self._may_call(Credential.API_KEY):
             return None
         for due in await self._ledger.due_manual(now=self._clock.now(), busy=self.busy, limit=1):
             login_id = due.evidence.login_id
-            if await self._ledger.mark_manual(login_id, now=self._clock.now(), term=self._leadership.term):
+            mark = self._ledger.mark_manual(login_id, now=self._clock.now(), term=self._leadership.term)
+            if await self._unless_locked(login_id, mark):
                 return self._begin(due, conversations.manual)
         return None
 
@@ -262,21 +276,13 @@ class WorkQueue:
             terms = replace(terms, fetch=FetchDepth.OFF)
         return kind(evidence.login_id, terms, attempts=evidence.attempts, fetched_refresh_at=due.fetched_refresh_at)
 
-    # Small questions ----------------------------------------------------------------------------------------------------------------
-
     def _may_authorize(self) -> bool:
-        mints = self.agenda.terms.mints_tokens
-        needed = (Credential.SECRET_KEY, Credential.AUTHORIZE_TOKEN) if mints else (Credential.NONE,)
-        return not timing.in_vendor_window(self._clock.now()) and self._may_call(*needed)
-
-    def _change_credentials(self) -> tuple[Credential, ...]:
-        last = self.agenda.terms.schedule_credential
-        return (Credential.SECRET_KEY, last) if last is Credential.AUTHORIZE_TOKEN else (last,)
+        return not timing.in_vendor_window(self._clock.now()) and self._may_call(
+            *self.agenda.terms.authorize_credentials
+        )
 
     def _may_call(self, *credentials: Credential) -> bool:
-        """Whether calls about logins may be made with all of these."""
-        at = asyncio.get_running_loop().time()
-        return not self.breaker.suspects_settings(at) and all(self.breaker.allows(each, at) for each in credentials)
+        return self.breaker.allows_about_logins(credentials, asyncio.get_running_loop().time())
 
     def _may_have_work(self) -> bool:
         due = self._waiting.next_due_seconds()

@@ -3,7 +3,7 @@
 The breaker is a frozen value; each event gives a new one. Times are loop seconds, since all of this is about durations.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -34,6 +34,10 @@ class Breaker:
     def suspects_settings(self, at: float) -> bool:
         """Whether the mass of unknown LoginIds speaks against base URL or customer id rather than against the logins."""
         return self.suspect_until is not None and at < self.suspect_until
+
+    def allows_about_logins(self, credentials: Collection[Credential], at: float) -> bool:
+        """Whether calls about logins may be made with all of these."""
+        return not self.suspects_settings(at) and all(self.allows(each, at) for each in credentials)
 
     @property
     def open(self) -> bool:

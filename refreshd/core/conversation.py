@@ -17,8 +17,9 @@ from enum import StrEnum
 from typing import assert_never
 
 from refreshd.core import wire
+from refreshd.core.effects import Sighting
 from refreshd.core.guard import GuardedChange
-from refreshd.core.model import Change, Credential, FetchDepth, LoginId, Sighting
+from refreshd.core.model import Change, Credential, FetchDepth, LoginId
 
 TRIES_IN_A_ROW = 3
 
@@ -57,6 +58,17 @@ class Terms:
     mints_tokens: bool
     fetch: FetchDepth
     schedule_credential: Credential
+
+    @property
+    def authorize_credentials(self) -> tuple[Credential, ...]:
+        """All that one Authorize needs."""
+        return (Credential.SECRET_KEY, Credential.AUTHORIZE_TOKEN) if self.mints_tokens else (Credential.NONE,)
+
+    @property
+    def change_credentials(self) -> tuple[Credential, ...]:
+        """All that one schedule change needs."""
+        last = self.schedule_credential
+        return (Credential.SECRET_KEY, last) if last is Credential.AUTHORIZE_TOKEN else (last,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,20 +20,9 @@ from refreshd.core.conversation import (
     first_step,
     may_authorise_again,
 )
+from refreshd.core.effects import AccountData, ChangeFailed, Confirmed, Deferral, Effect, Refused, Sighting
 from refreshd.core.errors import CallAbandoned, CredentialRefused, FlinksError, FlinksThrottled
-from refreshd.core.model import (
-    AccountData,
-    ChangeFailed,
-    Confirmed,
-    Deferral,
-    Effect,
-    FetchDepth,
-    Flag,
-    Reaction,
-    Refused,
-    Report,
-    Sighting,
-)
+from refreshd.core.model import FetchDepth, Flag, Reaction, Report
 
 _TRY_AGAIN_SECONDS = 5.0
 _THROTTLED = timedelta(minutes=1)

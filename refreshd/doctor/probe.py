@@ -9,9 +9,10 @@ from refreshd import policies
 from refreshd.core import conversation as conversations
 from refreshd.core import guard, planner, wire
 from refreshd.core.conversation import Conversation, Step
+from refreshd.core.effects import Confirmed
 from refreshd.core.errors import FlinksError
 from refreshd.core.guard import GuardedChange, Withdrawn
-from refreshd.core.model import CallTrace, Change, ChangeReason, Confirmed, LoginId, PassId, PlannedChange, VerdictName
+from refreshd.core.model import CallTrace, Change, ChangeReason, LoginId, PassId, PlannedChange, VerdictName
 from refreshd.core.turn import Turn, advance, fail
 from refreshd.doctor.finding import Finding, bad, good
 from refreshd.flinks import FlinksConnection, FlinksReader, ScheduleWriter

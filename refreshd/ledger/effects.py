@@ -3,17 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from refreshd.core.model import (
-    AccountData,
-    Change,
-    ChangeFailed,
-    Confirmed,
-    Deferral,
-    Effect,
-    Refused,
-    Sighting,
-    Term,
-)
+from refreshd.core.effects import AccountData, ChangeFailed, Confirmed, Deferral, Effect, Refused, Sighting
+from refreshd.core.model import Change, Term
 from refreshd.ledger.rows import of_kind, storable
 from refreshd.postgres import Session, Statement
 from refreshd.sqlfiles import load_queries

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from refreshd.core.model import CallTrace, Change, Effect, Lane, LoginId, PassId, Report, Term
+from refreshd.core.effects import Effect
+from refreshd.core.model import CallTrace, Change, Lane, LoginId, PassId, Report, Term
 from refreshd.ledger import rows
 from refreshd.ledger.effects import Effects
 from refreshd.ledger.fence import fenced

@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from refreshd.core import conversation as conversations
 from refreshd.core.conversation import Conversation, Step
+from refreshd.core.effects import ChangeFailed, Confirmed, Effect, Refused
 from refreshd.core.guard import HoldReason
-from refreshd.core.model import CallTrace, Change, ChangeFailed, Confirmed, Effect, Operation, PassId, Refused
+from refreshd.core.model import CallTrace, Change, Operation, PassId
 from refreshd.core.turn import Turn
 from refreshd.metrics.labels import CALL_FAILURES, DisableFailure, PassFailure, failure_label, status_label
 from refreshd.metrics.state import MetricsPolicy

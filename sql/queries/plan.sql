@@ -110,7 +110,7 @@ WITH given AS (
         AND login.active = (:change = 'enable')
         AND login.plan_id IS NOT DISTINCT FROM CASE WHEN given.covered THEN given.plan_id END
     ORDER BY login.login_id
-    FOR NO KEY UPDATE OF login
+    FOR NO KEY UPDATE OF login SKIP LOCKED
 ), numbered AS (
     SELECT locked.login_id, locked.reason, locked.plan_id, nextval('intent_number') AS intent_id
     FROM locked

@@ -8,18 +8,9 @@ from hypothesis import strategies as st
 from refreshd.core import conversation as conversations
 from refreshd.core import wire
 from refreshd.core.conversation import POLL_LIMIT, POLL_SECONDS, REQUEST_ID_SECONDS, Kind, Step, Terms
+from refreshd.core.effects import ChangeFailed, Confirmed, Deferral, Refused, Sighting
 from refreshd.core.errors import CredentialRefused, FlinksError, FlinksThrottled
-from refreshd.core.model import (
-    ChangeFailed,
-    Confirmed,
-    Credential,
-    Deferral,
-    FetchDepth,
-    Flag,
-    Operation,
-    Refused,
-    Sighting,
-)
+from refreshd.core.model import Credential, FetchDepth, Flag, Operation
 from tests.support.builders import NOW, login
 from tests.support.vendor import MOST_OUTCOMES, REFRESHED, Talk, first_call, led
 

@@ -5,18 +5,9 @@ import pytest
 
 from refreshd.core import conversation as conversations
 from refreshd.core.conversation import POLL_SECONDS, Conversation, Kind, Step
+from refreshd.core.effects import ChangeFailed, Confirmed, Deferral, Effect, Refused, Sighting
 from refreshd.core.errors import CallAbandoned, CredentialRefused, FlinksError, FlinksUnreachable
-from refreshd.core.model import (
-    Change,
-    ChangeFailed,
-    Confirmed,
-    Credential,
-    Deferral,
-    Effect,
-    Flag,
-    Refused,
-    Sighting,
-)
+from refreshd.core.model import Change, Credential, Flag
 from refreshd.core.turn import Turn
 from tests.support.builders import NOW, TERMS, guarded, login
 from tests.support.vendor import (

@@ -4,13 +4,8 @@ import pytest
 
 from refreshd.core import conversation as conversations
 from refreshd.core.conversation import POLL_LIMIT, POLL_SECONDS, Conversation, Step
-from refreshd.core.model import (
-    AccountData,
-    Deferral,
-    FetchDepth,
-    Flag,
-    Sighting,
-)
+from refreshd.core.effects import AccountData, Deferral, Sighting
+from refreshd.core.model import FetchDepth, Flag
 from refreshd.core.turn import Turn
 from tests.support.builders import NOW, TERMS, login
 from tests.support.vendor import (

@@ -63,7 +63,9 @@ async def test_a_refused_token_is_made_anew_once_and_then_the_authorizes_stop(da
         result = await here.once(concurrency="1")
 
         assert result.breaker_open
-        assert here.calls(Operation.AUTHORIZE) == 4, "for each of two logins one token, and one fresh one: then it is not the login"
+        assert here.calls(Operation.AUTHORIZE) == 4, (
+            "for each of two logins one token, and one fresh one: then it is not the login"
+        )
         assert here.calls(Operation.GENERATE_TOKEN) == 4
         await here.approve_all()
         await here.once()

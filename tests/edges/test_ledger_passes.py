@@ -8,15 +8,13 @@ import asyncpg
 import pytest
 
 from refreshd.core import guard
+from refreshd.core.effects import ChangeFailed, Confirmed, Deferral, Refused, Sighting
 from refreshd.core.errors import LeaseLost, LedgerUnavailable, PlanUnknown, SchemaMismatch
 from refreshd.core.guard import Withdrawn
 from refreshd.core.judge import judge
 from refreshd.core.model import (
     Change,
-    ChangeFailed,
     ChangeReason,
-    Confirmed,
-    Deferral,
     Flag,
     HeldPlan,
     Lane,
@@ -25,10 +23,8 @@ from refreshd.core.model import (
     PlanId,
     PlannedChange,
     PlanState,
-    Refused,
     Report,
     ReportCard,
-    Sighting,
     Term,
     VerdictName,
 )

@@ -7,27 +7,21 @@ from typing import Any
 
 import pytest
 
+from refreshd.core.effects import AccountData, ChangeFailed, Confirmed, Deferral, Effect, Refused, Sighting
 from refreshd.core.errors import Unstorable
 from refreshd.core.judge import judge
 from refreshd.core.model import (
-    AccountData,
     CallTrace,
     Change,
-    ChangeFailed,
-    Confirmed,
-    Deferral,
     Disposition,
-    Effect,
     FetchDepth,
     Flag,
     Lane,
     LoginId,
     Operation,
     PassId,
-    Refused,
     Report,
     ReportCard,
-    Sighting,
     Term,
     Verdict,
     VerdictName,

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from refreshd.core.effects import Confirmed
 from refreshd.core.errors import RowsLocked
-from refreshd.core.model import Change, Confirmed, Term
+from refreshd.core.model import Change, Term
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, connect
 from refreshd.recorder import Recorder

@@ -10,8 +10,9 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refreshd.core.effects import AccountData, Confirmed, Effect
 from refreshd.core.errors import LeaseLost, LedgerUnavailable, Unstorable
-from refreshd.core.model import AccountData, CallTrace, Change, Confirmed, Effect, FetchDepth, LoginId, Operation
+from refreshd.core.model import CallTrace, Change, FetchDepth, LoginId, Operation
 from refreshd.recorder import GATHER_SECONDS, LAST_WORD_SECONDS, LONGEST_PAUSE_SECONDS, Recorder
 from tests.support.virtual_loop import VirtualClock, run_virtual
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
+from refreshd.core.effects import AccountData
 from refreshd.core.errors import Unstorable
-from refreshd.core.model import AccountData, FetchDepth, Term
+from refreshd.core.model import FetchDepth, Term
 from refreshd.core.wire.body import read_document
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection

@@ -16,9 +16,10 @@ from refreshd.core.model import Credential, FetchDepth, LoginId, Term
 from refreshd.core.turn import advance
 from refreshd.ledger import Ledger
 from refreshd.ports import DueChange
-from refreshd.postgres import Connection, Database
+from refreshd.postgres import Connection, Database, connect
 from refreshd.work import Task, WorkQueue
 from tests.support.ledger import NOW, intend_all, judge_all, link, login_id
+from tests.support.postgres import SCHEMA
 
 EACH = 12
 """Logins that wait on each side."""
@@ -146,3 +147,20 @@ async def test_unknown_logins_stop_disables_whatever_their_credential(waiting: L
     for _ in range(breakers.SUSPECT_AFTER):
         queue.breaker = breakers.unknown_login(queue.breaker, asyncio.get_running_loop().time())
     assert await queue.take() is None
+
+
+async def test_a_login_whose_row_somebody_else_holds_keeps_no_other_disable_waiting(
+    waiting: Ledger, database_url: str, term: Term
+) -> None:
+    """An application's open transaction: that one waits for the next wake-up."""
+    queue = queue_of(waiting, term, replace(agenda(), terms=replace(agenda().terms, mints_tokens=False)))
+    holder = await connect(database_url, schema=SCHEMA, name="application")
+    try:
+        async with holder.transaction():
+            await holder.execute("SELECT FROM login WHERE login_id = $1 FOR UPDATE", login_id(1))
+            task = await queue.take()
+    finally:
+        await holder.close()
+    assert task is not None
+    assert task.conversation.kind is Kind.CHANGE
+    assert task.conversation.login_id != login_id(1)

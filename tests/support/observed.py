@@ -9,12 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from refreshd.core import conversation as conversations
 from refreshd.core.conversation import Conversation, Terms
+from refreshd.core.effects import ChangeFailed, Confirmed, Refused
 from refreshd.core.guard import GuardedChange, GuardPolicy, HoldReason, Withheld
 from refreshd.core.model import (
     CallTrace,
     Change,
-    ChangeFailed,
-    Confirmed,
     Credential,
     Disposition,
     FetchDepth,
@@ -25,7 +24,6 @@ from refreshd.core.model import (
     PassId,
     PlanId,
     PlanState,
-    Refused,
     VerdictName,
 )
 from refreshd.core.turn import Turn

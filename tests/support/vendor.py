@@ -9,8 +9,9 @@ from refreshd.core import conversation as conversations
 from refreshd.core import wire
 from refreshd.core.codes import KNOWN_CODES, reaction_of
 from refreshd.core.conversation import Conversation, Kind, Step, Terms
+from refreshd.core.effects import Effect
 from refreshd.core.errors import CredentialRefused, FlinksError, FlinksThrottled, FlinksUnreachable, FlinksUnreadable
-from refreshd.core.model import Effect, Flag, Reaction, Report
+from refreshd.core.model import Flag, Reaction, Report
 from refreshd.core.turn import Turn, advance, fail
 from tests.support.builders import NOW, ago, guarded, login
 

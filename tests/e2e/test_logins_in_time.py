@@ -129,17 +129,17 @@ async def test_a_login_that_flinks_does_not_know_is_tried_once_a_week(database_u
             assert await here.verdict(left) == "quarantined"
 
 
-async def test_an_approval_that_has_run_out_is_asked_for_again(database_url: str) -> None:
-    async with world(database_url, active=10, inactive=2) as here:
+async def test_an_approval_that_was_not_used_within_a_day_is_asked_for_again(database_url: str) -> None:
+    async with world(database_url, active=10, inactive=8) as here:
         await here.once()
-        here.flinks.forget(min(here.inactive))
         await here.approve_all()
-        assert (await here.once()).held == 0
-        here.forward(8 * DAY)
-        assert (await here.once()).held == 1
+        here.forward(DAY + HOUR)
+        assert (await here.once()).held == 8
+        assert here.calls(Operation.SET_SCHEDULED_REFRESH) == 0
+
         await here.approve_all()
         await here.once()
-        assert here.calls(Operation.SET_SCHEDULED_REFRESH, min(here.inactive)) == 2
+        assert here.switched_on() == here.active
 
 
 async def test_the_plan_that_nobody_approves_stops_nothing_else(database_url: str) -> None:

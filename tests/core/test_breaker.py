@@ -132,3 +132,10 @@ def test_a_probe_that_is_refused_again_stops_the_credential_again_whichever_logi
     probed = START + PROBE_AFTER_SECONDS
     assert stopped.allows(Credential.API_KEY, probed)
     assert not refused(stopped, Credential.API_KEY, probed, login_id=login(3)).allows(Credential.API_KEY, probed)
+
+
+def test_calls_about_logins_need_all_their_credentials_and_settings_that_nobody_suspects() -> None:
+    both = (Credential.SECRET_KEY, Credential.AUTHORIZE_TOKEN)
+    assert Breaker().allows_about_logins(both, START)
+    assert not refused(Breaker(), Credential.SECRET_KEY, START).allows_about_logins(both, START)
+    assert not after_unknown(SUSPECT_AFTER).allows_about_logins(both, START)

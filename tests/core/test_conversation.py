@@ -130,3 +130,23 @@ STAYS = {
 @pytest.mark.parametrize("waiting", STAYS.values(), ids=STAYS.keys())
 def test_an_old_request_id_is_used_all_the_same_when(waiting: Conversation) -> None:
     assert conversations.refreshed(waiting, 10 * REQUEST_ID_SECONDS) is waiting
+
+
+@pytest.mark.parametrize(
+    ("mints", "credential", "authorize", "change"),
+    [
+        (False, Credential.API_KEY, (Credential.NONE,), (Credential.API_KEY,)),
+        (True, Credential.NONE, (Credential.SECRET_KEY, Credential.AUTHORIZE_TOKEN), (Credential.NONE,)),
+        (
+            True,
+            Credential.AUTHORIZE_TOKEN,
+            (Credential.SECRET_KEY, Credential.AUTHORIZE_TOKEN),
+            (Credential.SECRET_KEY, Credential.AUTHORIZE_TOKEN),
+        ),
+    ],
+)
+def test_a_call_that_needs_a_token_needs_the_key_that_mints_it(
+    *, mints: bool, credential: Credential, authorize: tuple[Credential, ...], change: tuple[Credential, ...]
+) -> None:
+    terms = replace(TERMS, mints_tokens=mints, schedule_credential=credential)
+    assert (terms.authorize_credentials, terms.change_credentials) == (authorize, change)

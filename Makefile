@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# pytest-xdist shares the tests between processes; `make test JOBS=0` runs them in one.
-JOBS ?= 2
+# pytest-xdist shares the tests between processes; `make test JOBS=0` runs them in one. The longest tests wait rather than work, so
+# there are more processes than cores.
+JOBS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test core-coverage lint format demo bench lock wheel clean

@@ -63,6 +63,7 @@ def test_a_disable_that_arrives_amid_a_routine_of_thousands_goes_out_next(databa
                 (login_id,) = world.company.logins_of([client])
                 await until(lambda gone=login_id: gone not in world.switched_on())  # type: ignore[misc]
                 assert _set_number(world, login_id) - before <= WIDTH
+            assert world.calls(Operation.GENERATE_TOKEN) < 1_000, "most of the routine still waits"
         world.rules_were_kept()
 
     play(database_url, Cast(start=NOON, active=2_000, inactive=1), story)

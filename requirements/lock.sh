@@ -13,4 +13,4 @@ compile() {
 }
 
 compile --output-file requirements/run.txt pyproject.toml
-compile --extra dev --extra embedded --constraint requirements/run.txt --output-file requirements/dev.txt pyproject.toml
+compile --extra dev --extra embedded --extra otel --constraint requirements/run.txt --output-file requirements/dev.txt pyproject.toml

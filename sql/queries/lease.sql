@@ -34,7 +34,10 @@ SET opens_at = CASE
     END,
     rate_per_minute = :rate_per_minute
 WHERE EXISTS (SELECT FROM lease WHERE lease.name = 'leader' AND lease.term = :term)
-RETURNING EXTRACT(epoch FROM GREATEST(budget.opens_at, clock_timestamp()) - clock_timestamp())::double precision;
+RETURNING CASE WHEN isfinite(budget.opens_at)
+    THEN GREATEST(0, EXTRACT(epoch FROM budget.opens_at - clock_timestamp()))
+    ELSE 0
+END::double precision;
 
 -- name: fence(term)$
 -- The term, where it is still the newest one. Until the transaction ends nobody can take the lease over.

@@ -110,12 +110,17 @@ class Dispatcher:
         await self._settle(conversation, turn)
 
     async def _look_again(self, conversation: Conversation) -> None:
-        """It took so long to connect that a new permit was waited for: the login may have changed sides. Raises CallAbandoned."""
+        """It took so long to connect that a new permit was waited for: the login may have changed sides, or writes been paused.
+
+        Raises CallAbandoned.
+        """
         if conversation.login_id is None or conversation.step is Step.MINT:
             return
         wants_active = conversation.change is None or conversation.change.change is Change.ENABLE
         if await self._ledger.is_active(conversation.login_id) is not wants_active:
             raise CallAbandoned("not sent: the login changed sides while a connection was made")
+        if conversation.change is not None and await self._ledger.pause() is not None:
+            raise CallAbandoned("not sent: vendor writes were paused while a connection was made")
 
     async def _call(self, conversation: Conversation, permit: Permit) -> wire.VendorAnswer:
         pass_id = self._queue.pass_id

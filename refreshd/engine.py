@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from refreshd.core.errors import RowsLocked
-from refreshd.core.model import HeldPlan, LedgerTotals
+from refreshd.core.model import HeldPlan, LedgerTotals, Pause
 from refreshd.ports import Clock, PassLedger, PassRecord
 from refreshd.reconcile import Reconciler
 from refreshd.work import WorkQueue
@@ -45,6 +45,7 @@ class Hooks:
     on_pass_started: Callable[[], None]
     on_pass: Callable[[PassRecord], None]
     on_totals: Callable[[LedgerTotals, Sequence[HeldPlan]], None]
+    on_pause: Callable[[Pause | None], None]
     beat: Callable[[str], None]
 
 
@@ -104,6 +105,7 @@ class Engine:
     async def one_pass(self) -> PassRecord:
         """One pass; what it made due is drawn at once."""
         self._hooks.on_pass_started()
+        self._hooks.on_pause(await self._ledger.pause())
         record = await self._reconciler.run()
         self._queue.pass_id = record.pass_id
         self._queue.wake()

@@ -33,10 +33,14 @@ NOT_CHECKED = "not checked yet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """One moment's answer. `faults` says for each condition that does not hold what is wrong with it."""
+    """One moment's answer. `faults` says for each condition that does not hold what is wrong with it.
+
+    `remarks` are what else a person should know, which makes nobody unready.
+    """
 
     role: Role
     faults: Mapping[Condition, str]
+    remarks: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -60,6 +64,7 @@ class Health:
     def __init__(self) -> None:
         self._role = Role.STARTING
         self._faults: dict[Condition, str] = dict.fromkeys(Condition, NOT_CHECKED)
+        self._remarks: dict[str, str] = {}
         self._loops: dict[str, _Loop] = {}
 
     def expect(self, name: str, *, within_seconds: float, at: float) -> None:
@@ -95,6 +100,14 @@ class Health:
         """The condition does not hold; `why` is read by people, and must name no secret."""
         self._faults[condition] = why
 
+    def remark(self, about: str, sentence: str | None) -> None:
+        """What a person should know about this; None: nothing any more."""
+        if sentence is None:
+            self._remarks.pop(about, None)
+        else:
+            self._remarks[about] = sentence
+
     def readiness(self) -> Readiness:
         """A snapshot that does not change any more."""
-        return Readiness(role=self._role, faults=MappingProxyType(dict(self._faults)))
+        faults = MappingProxyType(dict(self._faults))
+        return Readiness(role=self._role, faults=faults, remarks=tuple(self._remarks.values()))

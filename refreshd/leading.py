@@ -6,7 +6,7 @@ from typing import Protocol
 
 from refreshd import policies
 from refreshd.core.breaker import Breaker
-from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals
+from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals, Pause
 from refreshd.dispatch import Dispatcher, Settled
 from refreshd.engine import Background, Engine, Hooks, Rhythm
 from refreshd.feed import Feed
@@ -37,6 +37,8 @@ class Watcher(Protocol):
     def on_pass(self, record: PassRecord) -> None: ...
 
     def on_totals(self, totals: LedgerTotals, plans: Sequence[HeldPlan]) -> None: ...
+
+    def on_pause(self, pause: Pause | None) -> None: ...
 
     def beat(self, loop: str) -> None: ...
 
@@ -132,6 +134,7 @@ class Leading:
                 on_pass_started=watcher.on_pass_started,
                 on_pass=watcher.on_pass,
                 on_totals=watcher.on_totals,
+                on_pause=watcher.on_pause,
                 beat=watcher.beat,
             ),
         )

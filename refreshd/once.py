@@ -9,7 +9,7 @@ from refreshd.core import timing
 from refreshd.core.breaker import Breaker
 from refreshd.core.effects import Confirmed
 from refreshd.core.errors import DependencyDown
-from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals
+from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals, Pause
 from refreshd.daemon import check_schema, database_url, held, plain_errors
 from refreshd.dispatch import Settled
 from refreshd.embedded import reachable_database
@@ -36,6 +36,7 @@ class OnceResult:
     totals: LedgerTotals | None
     breaker_open: bool
     in_vendor_window: bool
+    pause: Pause | None = None
 
 
 class Tally:
@@ -48,6 +49,7 @@ class Tally:
         self.failures = 0
         self.totals: LedgerTotals | None = None
         self.breaker = Breaker()
+        self.pause: Pause | None = None
         self._on_settled = on_settled
         self._on_pass = on_pass
 
@@ -71,6 +73,9 @@ class Tally:
 
     def on_totals(self, totals: LedgerTotals, _: Sequence[HeldPlan]) -> None:
         self.totals = totals
+
+    def on_pause(self, pause: Pause | None) -> None:
+        self.pause = pause
 
     def beat(self, loop: str) -> None:
         """Nobody waits for a beat: whoever started us sees us end."""
@@ -141,4 +146,5 @@ def _result(tally: Tally, clock: Clock) -> OnceResult:
         totals=tally.totals,
         breaker_open=tally.breaker.open,
         in_vendor_window=timing.in_vendor_window(clock.now()),
+        pause=tally.pause,
     )

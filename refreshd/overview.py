@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from refreshd.core.model import HeldPlan, LedgerTotals, VerdictName
+from refreshd.core.model import HeldPlan, LedgerTotals, Pause, VerdictName
 from refreshd.ports import PassRecord
 
 
@@ -32,6 +32,7 @@ class Overview:
     totals: LedgerTotals | None = None
     budget: BudgetUse | None = None
     held: tuple[HeldPlan, ...] | None = None
+    pause: Pause | None = None
     next_routine_at: datetime | None = None
 
 
@@ -124,6 +125,11 @@ def attention(totals: LedgerTotals) -> tuple[Attention, ...]:
         for verdict, meaning in _MEANINGS.items()
         if meaning.command and (count := totals.by_verdict.get(verdict, 0))
     )
+
+
+def said_of_pause(pause: Pause) -> str:
+    """One sentence, for a page, a probe and a command alike."""
+    return f"vendor writes are paused since {stamp(pause.paused_at)} by {pause.paused_by}: {pause.reason}"
 
 
 def stamp(moment: datetime) -> str:

@@ -18,6 +18,7 @@ from refreshd.core.model import (
     LedgerTotals,
     LoginId,
     PassId,
+    Pause,
     PlanId,
     PlannedChange,
     PlanTotals,
@@ -120,6 +121,10 @@ class PassLedger(Protocol):
         """Held and approved plans, the newest first."""
         ...
 
+    async def pause(self) -> Pause | None:
+        """The pause that an operator has ordered, None when vendor writes may go."""
+        ...
+
     async def keep_trace(self, *, now: datetime, keep: timedelta, term: Term) -> int:
         """Make the trace's partitions around `now`, drop the days older than `keep`; once a day (of `now`) is enough. Returns how many."""
         ...
@@ -151,7 +156,7 @@ class WorkLedger(Protocol):
     async def due_changes(
         self, *, now: datetime, reassert: bool, busy: Collection[LoginId], limit: int
     ) -> Sequence[DueChange]:
-        """Open intents that may be tried now, oldest first; `reassert` chooses repeated disables or all others."""
+        """Open intents that may be tried now, oldest first; `reassert` chooses repeated disables or all others. None during a pause."""
         ...
 
     async def due_authorizes(
@@ -168,6 +173,8 @@ class WorkLedger(Protocol):
         """Whether the login is active at this moment; asked right before an Authorize that was drawn earlier."""
         ...
 
+    async def pause(self) -> Pause | None: ...
+
     async def release_refused(self, *, since: datetime, until: datetime, term: Term) -> int:
         """Forget refusals recorded since then, because the settings were to blame; those logins rest until `until`."""
         ...
@@ -179,7 +186,10 @@ class WorkLedger(Protocol):
     async def mark_sent(
         self, login_id: LoginId, change: Change, *, now: datetime, pass_id: PassId | None, term: Term
     ) -> bool:
-        """Record, right before the call, that the change is sent. False: the login changed sides or the intent is gone; do not send."""
+        """Record, right before the call, that the change is sent. False: the login changed sides or the intent is gone; do not send.
+
+        Raises WritesPaused, and stores nothing, while an operator has stopped all vendor writes.
+        """
         ...
 
     async def withdraw(self, login_id: LoginId, *, reason: str, now: datetime, term: Term) -> None:
@@ -281,7 +291,7 @@ class Leader:
 
 
 class ReadingLedger(Protocol):
-    """What people ask of the ledger; also what they decide (`approve_plan`), which needs no lease."""
+    """What people ask of the ledger."""
 
     async def login(self, login_id: LoginId) -> StoredLogin | None: ...
 
@@ -303,14 +313,6 @@ class ReadingLedger(Protocol):
 
     async def plans(self, *, closed_too: bool = False) -> Sequence[HeldPlan]:
         """Held and approved plans, the newest first."""
-        ...
-
-    async def find_plan(self, prefix: str) -> PlanId:
-        """The one open plan whose id begins so. Raises PlanUnknown."""
-        ...
-
-    async def approve_plan(self, plan_id: PlanId, *, reason: str, now: datetime, until: datetime) -> int:
-        """Let a plan's members be changed until then, accept the present totals, wake the daemon. Returns the number of members."""
         ...
 
     async def passes(self, *, limit: int) -> Sequence[StoredPass]:

@@ -3,18 +3,22 @@
 import asyncio
 from collections.abc import Sequence
 
+import structlog
+
 from refreshd import __version__, policies
 from refreshd.core.breaker import Breaker
 from refreshd.core.errors import LedgerUnavailable, RefreshdError
-from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals
+from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals, Pause
 from refreshd.core.timing import next_routine_start
 from refreshd.dispatch import Settled
 from refreshd.health import Condition, Health, Role
 from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, operations_used
-from refreshd.overview import BudgetUse, Overview
+from refreshd.overview import BudgetUse, Overview, said_of_pause
 from refreshd.pacing import Budget
 from refreshd.ports import Clock, PassRecord
 from refreshd.settings import ManualRefresh, Mode, Settings
+
+_log = structlog.get_logger(__name__)
 
 _PASS_GRACE_SECONDS = 300.0
 """How much longer than its interval a pass may take before the daemon counts as stuck: a first pass judges every login."""
@@ -37,6 +41,7 @@ class Watch:
         self._last_pass: PassRecord | None = None
         self._totals: LedgerTotals | None = None
         self._plans: tuple[HeldPlan, ...] | None = None
+        self._pause: Pause | None = None
 
     # What a leadership tells --------------------------------------------------------------------------------------------------------
 
@@ -67,6 +72,18 @@ class Watch:
         self._totals = totals
         self._plans = tuple(plans)
         self.metrics.publish(totals)
+
+    def on_pause(self, pause: Pause | None) -> None:
+        """What an operator has ordered, as the newest pass finds it."""
+        if pause is not None and pause != self._pause:
+            _log.warning(
+                "writes_paused", by=pause.paused_by, reason=pause.reason, paused_at=pause.paused_at.isoformat()
+            )
+        elif pause is None and self._pause is not None:
+            _log.info("writes_resumed")
+        self._pause = pause
+        self.metrics.set_paused(is_paused=pause is not None)
+        self.health.remark("pause", None if pause is None else said_of_pause(pause))
 
     def beat(self, loop: str) -> None:
         self.health.beat(loop, at=_loop_seconds())
@@ -119,7 +136,8 @@ class Watch:
         self.health.become(Role.STANDBY)
         self.health.holds(Condition.CREDENTIALS)
         self.health.forget("passes")
-        self._last_pass, self._totals, self._plans = None, None, None
+        self._last_pass, self._totals, self._plans, self._pause = None, None, None, None
+        self.health.remark("pause", None)
         self.metrics.follow()
         self._show_conditions()
 
@@ -139,6 +157,7 @@ class Watch:
             totals=self._totals,
             budget=self._budget_use(),
             held=self._plans,
+            pause=self._pause,
             next_routine_at=next_routine_start(now, settings.routine_at, settings.routine_timezone),
         )
 

@@ -58,8 +58,9 @@ class _Site:
     async def readyz(self, _request: web.Request) -> web.Response:
         readiness = self._health.readiness()
         if readiness.ready:
-            return web.Response(text=_lines("ready", _ROLES[readiness.role]))
-        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=_lines("not ready", *_reasons(readiness)))
+            return web.Response(text=_lines("ready", _ROLES[readiness.role], *readiness.remarks))
+        text = _lines("not ready", *_reasons(readiness), *readiness.remarks)
+        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=text)
 
     async def page(self, request: web.Request) -> web.Response:
         overview, readiness = self._overview(), self._health.readiness()

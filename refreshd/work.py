@@ -19,7 +19,7 @@ from refreshd.core import conversation as conversations
 from refreshd.core import guard, timing, urgency
 from refreshd.core.agenda import Agenda
 from refreshd.core.conversation import Conversation, Kind, Step
-from refreshd.core.errors import RowsLocked
+from refreshd.core.errors import RowsLocked, WritesPaused
 from refreshd.core.guard import Withdrawn
 from refreshd.core.model import Credential, FetchDepth, Lane, LoginId, PassId
 from refreshd.core.urgency import Source
@@ -60,13 +60,12 @@ class WorkQueue:
         self._waiting = WaitingLines()
         self._drawn: dict[Source, deque[DueLogin]] = {source: deque() for source in _LANES}
         self._empty: set[Source] = set()
-        self._woken = asyncio.Event()
+        self._woken, self._idle = asyncio.Event(), asyncio.Event()
         self._wakes = 0
         self._last_was_change = False
         self._in_hand = 0
         self._report_in_hand = False
         self._report_rests_until = 0.0
-        self._idle = asyncio.Event()
 
     async def ready(self) -> None:
         """Wait until there may be work."""
@@ -157,13 +156,13 @@ class WorkQueue:
         while begun := self._waiting.pop_due(at, change=change):
             conversation = conversations.refreshed(begun, at)
             try:
-                may_go_on = await self._may_go_on(conversation)
+                if await self._may_go_on(conversation):
+                    return conversation
+                self._forget(conversation)
+            except WritesPaused:
+                self._forget(conversation)
             except RowsLocked:
                 self._waiting.put(conversation, _LOCKED_SECONDS)
-                continue
-            if may_go_on:
-                return conversation
-            self._forget(conversation)
         return None
 
     async def _may_go_on(self, conversation: Conversation) -> bool:
@@ -203,12 +202,14 @@ class WorkQueue:
         return None
 
     async def _unless_locked(self, login_id: LoginId, work: Awaitable[T]) -> T | None:
-        """One login whose row somebody else holds waits for the next wake-up, and nobody waits for it."""
+        """One login whose row somebody else holds waits for the next wake-up, and nobody waits for it. In a pause all wait."""
         try:
             return await work
         except RowsLocked:
             self._locked.add(login_id)
-            return None
+        except WritesPaused:
+            pass
+        return None
 
     async def _second_look(self, due: DueChange) -> Conversation | None:
         now = self._clock.now()
@@ -255,9 +256,8 @@ class WorkQueue:
                 yield due
 
     async def _draw_lane(self, lane: Lane) -> list[DueLogin]:
-        now, draw = self._clock.now(), self._ledger.due_authorizes
-        start = self.agenda.routine_start(now)
-        return list(await draw(lane, now=now, routine_start=start, busy=self.busy, limit=DRAWN_AT_ONCE))
+        now, draw, start = self._clock.now(), self._ledger.due_authorizes, self.agenda.routine_start
+        return list(await draw(lane, now=now, routine_start=start(now), busy=self.busy, limit=DRAWN_AT_ONCE))
 
     async def _manual(self) -> Conversation | None:
         if not self.agenda.manual_refresh or not self._may_authorize() or not self._may_call(Credential.API_KEY):

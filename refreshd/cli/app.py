@@ -11,6 +11,7 @@ import typer
 import refreshd
 from refreshd.cli.checkup import doctor
 from refreshd.cli.clients import import_clients
+from refreshd.cli.decide import pause, resume
 from refreshd.cli.explain import explain
 from refreshd.cli.logins import logins
 from refreshd.cli.plan import plan
@@ -59,6 +60,8 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     (_DECIDE, "plan", plan),
     (_DECIDE, "plans", plans),
     (_DECIDE, "approve", approve),
+    (_DECIDE, "pause", pause),
+    (_DECIDE, "resume", resume),
     (_SET_UP, "doctor", doctor),
     (_SET_UP, "migrate", migrate),
     (_SET_UP, "import", import_clients),

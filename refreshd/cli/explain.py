@@ -22,9 +22,10 @@ from refreshd.core.errors import InputRejected
 from refreshd.core.evidence import lapsed
 from refreshd.core.forecast import eligible_until
 from refreshd.core.judge import judge
-from refreshd.core.model import CallTrace, Evidence, Flag, LoginId, Verdict
+from refreshd.core.model import CallTrace, Evidence, Flag, LoginId, Pause, Verdict
 from refreshd.core.outlook import Outlook, RoutineTimes, outlook
 from refreshd.core.timing import next_routine_start
+from refreshd.overview import said_of_pause
 from refreshd.ports import LinkedClient, ScheduleEvent, StoredLogin
 from refreshd.settings import Integration, Mode, Settings
 
@@ -42,6 +43,7 @@ class _Story:
     verdict: Verdict
     outlook: Outlook
     observes: bool
+    pause: Pause | None
     clients: Sequence[LinkedClient]
     calls: Sequence[CallTrace]
     events: Sequence[ScheduleEvent]
@@ -90,6 +92,7 @@ async def _read(here: Opened, login_id: LoginId) -> _Story:
         verdict=verdict,
         outlook=outlook(evidence, verdict, login.intent, routine, now=here.now, reassert_after=settings.reassert_after),
         observes=settings.mode is Mode.OBSERVE,
+        pause=await here.ledger.pause(),
         clients=await here.ledger.clients_of(login_id),
         calls=await here.ledger.calls_of(login_id, limit=_CALLS),
         events=await here.ledger.changes_of(login_id, limit=_EVENTS),
@@ -119,6 +122,8 @@ def _verdict_facts(story: _Story, login: StoredLogin, now: datetime) -> Iterator
     yield "next", coming.action
     if coming.at is not None:
         yield "at", "now, as soon as the budget allows" if coming.at <= now else phrases.when(coming.at, now)
+    if story.pause is not None:
+        yield "but", f"{clean(said_of_pause(story.pause))}; it stays due"
     if story.observes:
         yield "but", "REFRESHD_MODE is observe: no disable and no enable is ever sent"
     yield "changes when", coming.turning

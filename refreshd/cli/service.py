@@ -15,6 +15,7 @@ from refreshd.cli import phrases
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.screen import Screen
 from refreshd.cli.session import full_settings, opened
+from refreshd.cli.shapes import pause_as_json
 from refreshd.cli.start import run_async
 from refreshd.core import timing
 from refreshd.core.conversation import Kind
@@ -23,6 +24,7 @@ from refreshd.daemon import Daemon
 from refreshd.dispatch import Settled
 from refreshd.logs import configure_logging
 from refreshd.once import OnceResult, run_once
+from refreshd.overview import said_of_pause
 from refreshd.settings import LogFormat, Settings
 
 _FAILURES = 1
@@ -55,8 +57,8 @@ def once(*, config: Config = None, as_json: AsJson = False) -> None:
     """Work until nothing is due, then stop.
 
     Passes, schedule changes, and the routine now instead of at its hour. Inside the vendor's window (04:00 to 08:00 UTC) the
-    authorizes are skipped. Exits 3 when a plan waits for approval, 1 when some work was put off after trouble, 4 when Flinks refuses
-    our keys or another refreshd leads.
+    authorizes are skipped. Exits 3 when a plan waits for approval or vendor writes are paused, 1 when some work was put off after
+    trouble, 4 when Flinks refuses our keys or another refreshd leads.
     """
     screen = Screen()
     settings = full_settings(config)
@@ -119,6 +121,8 @@ def _judge(result: OnceResult) -> None:
             f"the guard holds {phrases.counted(result.held, 'login')} back; all else was done",
             hint="`refreshd plans` says why; `refreshd approve PLAN_ID` lets a plan go",
         )
+    if result.pause is not None:
+        raise HeldByGuard(f"{said_of_pause(result.pause)}; all else was done", hint="`refreshd resume` lets them go on")
     if result.failures:
         raise _SomeFailed(
             f"{phrases.counted(result.failures, 'piece')} of work could not be done now; each is tried again by itself",
@@ -173,5 +177,6 @@ def _as_json(result: OnceResult) -> dict[str, object]:
         "held": result.held,
         "breaker_open": result.breaker_open,
         "in_vendor_window": result.in_vendor_window,
+        "pause": pause_as_json(result.pause),
         "logins": dict(result.totals.by_verdict) if result.totals else None,
     }

@@ -2,7 +2,7 @@
 
 from refreshd.core import codes
 from refreshd.core.evidence import seen_at
-from refreshd.core.model import CallTrace, HeldPlan
+from refreshd.core.model import CallTrace, HeldPlan, Pause
 from refreshd.ports import Leader, Orphan, ScheduleEvent, StoredLogin, StoredPass
 
 
@@ -42,6 +42,12 @@ def plan_as_json(held: HeldPlan) -> dict[str, object]:
         "approved_until": held.approved_until,
         "approval_reason": held.approval_reason,
     }
+
+
+def pause_as_json(pause: Pause | None) -> dict[str, object] | None:
+    if pause is None:
+        return None
+    return {"paused_at": pause.paused_at, "paused_by": pause.paused_by, "reason": pause.reason}
 
 
 def call_as_json(call: CallTrace) -> dict[str, object]:

@@ -14,12 +14,12 @@ from refreshd.cli.options import AsJson, Config
 from refreshd.cli.plans import show_plan
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, ledger_settings, opened
-from refreshd.cli.shapes import leader_as_json, orphan_as_json, pass_as_json, plan_as_json
+from refreshd.cli.shapes import leader_as_json, orphan_as_json, pass_as_json, pause_as_json, plan_as_json
 from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.clock import SystemClock
 from refreshd.core import forecast, timing
-from refreshd.core.model import HeldPlan, Lane, LedgerTotals
+from refreshd.core.model import HeldPlan, Lane, LedgerTotals, Pause
 from refreshd.ports import Leader, Orphan, StoredPass
 from refreshd.settings import Settings
 
@@ -55,6 +55,7 @@ class _State:
     plans: Sequence[HeldPlan]
     passes: Sequence[StoredPass]
     orphans: Sequence[Orphan]
+    pause: Pause | None
 
 
 def status(*, config: Config = None, as_json: AsJson = False) -> None:
@@ -85,6 +86,7 @@ async def _state(settings: Settings) -> _State:
             plans=await ledger.plans(),
             passes=await ledger.passes(limit=_PASSES),
             orphans=await ledger.orphans(limit=_ORPHANS),
+            pause=await ledger.pause(),
         )
 
 
@@ -112,6 +114,8 @@ def _show(screen: Screen, state: _State) -> None:
         f"refreshd {refreshd.__version__}, schema {settings.database_schema}, mode {settings.mode}", style="bold"
     )
     screen.facts(_daemon(state))
+    if state.pause is not None:
+        screen.warn(f"{clean(overview.said_of_pause(state.pause))}; all else goes on, and `refreshd resume` ends it")
     if not forecast.fits_in_a_day(state.routine.following_length):
         screen.warn(
             f"a routine of {phrases.span(state.routine.following_length)} is not over before the next one begins;"
@@ -257,6 +261,7 @@ def _as_json(state: _State) -> dict[str, object]:
         "schema": settings.database_schema,
         "mode": settings.mode,
         "leader": leader_as_json(state.leader),
+        "pause": pause_as_json(state.pause),
         "budget": {"calls_in_last_60s": state.calls, "rate_per_minute": settings.rate_per_minute},
         "reported_at": totals.reported_at,
         "in_vendor_window": timing.in_vendor_window(state.now),

@@ -50,6 +50,12 @@ class HeldByGuard(RefreshdError):
     exit_code = 3
 
 
+class WritesPaused(RefreshdError):
+    """Somebody has stopped all vendor writes with `refreshd pause`; what waits stays due."""
+
+    exit_code = 3
+
+
 class DependencyDown(RefreshdError):
     """Something that refreshd needs is not there (now); waiting may mend it."""
 

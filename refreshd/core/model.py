@@ -316,6 +316,15 @@ class PlanTotals:
     accepted_active: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """People have stopped all vendor writes, for all copies; everything else goes on."""
+
+    paused_at: datetime
+    paused_by: str
+    reason: str
+
+
 class PlanState(StrEnum):
     """The life of a held plan."""
 

@@ -3,6 +3,7 @@
 Every write of a pass or a worker is fenced: it is stored only while the lease's term is still the newest one.
 """
 
+from refreshd.ledger.deciding import DecidingQueries
 from refreshd.ledger.passes import PassQueries
 from refreshd.ledger.reading import ReadingQueries
 from refreshd.ledger.work import WorkQueries
@@ -11,10 +12,11 @@ from refreshd.postgres import Database
 __all__ = ["Ledger"]
 
 
-class Ledger(PassQueries, WorkQueries, ReadingQueries):
+class Ledger(PassQueries, WorkQueries, ReadingQueries, DecidingQueries):
     """All of the ledger on one pool."""
 
     def __init__(self, database: Database) -> None:
         PassQueries.__init__(self, database)
         WorkQueries.__init__(self, database)
         ReadingQueries.__init__(self, database)
+        DecidingQueries.__init__(self, database)

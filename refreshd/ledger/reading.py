@@ -1,11 +1,10 @@
-"""What people ask of the ledger, and what they decide. One method for each named query; nothing here needs a lease."""
+"""What people ask of the ledger. One method for each named query; nothing here needs a lease."""
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from refreshd.core.errors import PlanUnknown
 from refreshd.core.model import (
     CallTrace,
     Change,
@@ -72,26 +71,6 @@ class ReadingQueries:
 
     async def plans(self, *, closed_too: bool = False) -> Sequence[HeldPlan]:
         return [held_plan(row) for row in await self._database.rows(self._plan["listed"](closed_too=closed_too))]
-
-    async def find_plan(self, prefix: str) -> PlanId:
-        found = await self._database.rows(self._plan["find"](prefix=prefix))
-        hint = "`refreshd plans` lists the plans that wait"
-        if not found or not prefix:
-            raise PlanUnknown(f"there is no plan {prefix!r}", hint=hint)
-        first = found[0]
-        if len(found) > 1 and first["plan_id"] != prefix:
-            raise PlanUnknown(f"more than one plan begins with {prefix!r}", hint=hint)
-        if first["state"] == PlanState.CLOSED:
-            raise PlanUnknown(f"plan {first['plan_id']} is closed: it covers no login any more", hint=hint)
-        return PlanId(first["plan_id"])
-
-    async def approve_plan(self, plan_id: PlanId, *, reason: str, now: datetime, until: datetime) -> int:
-        known = await self.find_plan(plan_id)
-        words = rows.storable(reason) or ""
-        async with self._database.transaction() as session:
-            await session.execute(*self._plan["approve"](plan_id=known, now=now, until=until, reason=words))
-            await session.execute(*self._plan["accept_first_totals"](plan_id=known, now=now))
-            return int(await session.fetchval(*self._plan["approve_members"](plan_id=known, now=now, reason=words)))
 
     async def passes(self, *, limit: int) -> Sequence[StoredPass]:
         found = await self._database.rows(self._pass["newest"](limit=limit))

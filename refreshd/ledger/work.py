@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from refreshd.core.effects import Effect
+from refreshd.core.errors import WritesPaused
 from refreshd.core.model import CallTrace, Change, Lane, LoginId, PassId, Report, Term
 from refreshd.ledger import rows
 from refreshd.ledger.effects import Effects
@@ -57,7 +58,12 @@ class WorkQueries:
     ) -> bool:
         query = self._work["mark_sent"](login_id=login_id, change=change.value, now=now, pass_id=pass_id, term=term)
         async with fenced(self._database, term) as session:
-            return await session.fetchval(*query) is not None
+            said = await session.fetchval(*query)
+        if said == "paused":
+            raise WritesPaused(
+                "vendor writes are paused", hint="`refreshd status` says by whom and why; `refreshd resume` ends it"
+            )
+        return bool(said == "sent")
 
     async def withdraw(self, login_id: LoginId, *, reason: str, now: datetime, term: Term) -> None:
         async with fenced(self._database, term) as session:

@@ -112,6 +112,10 @@ class Metrics:
     def set_breaker(self, *, is_open: bool) -> None:
         self._state = replace(self._state, breaker_open=is_open)
 
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Whether an operator has stopped vendor writes, as the leader's newest pass found it."""
+        self._state = replace(self._state, paused=is_paused)
+
     # Process ------------------------------------------------------------------------------------------------------------------------
 
     def set_database_up(self, *, is_up: bool) -> None:

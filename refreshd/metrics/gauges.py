@@ -54,6 +54,10 @@ def _limit(state: State) -> Samples:
     return one(guard.allowance(state.policy.guard, not_off))
 
 
+def _paused(state: State) -> Samples:
+    return one(float(state.paused)) if state.leading and state.paused is not None else {}
+
+
 _LOGINS = (
     Gauge(
         "refreshd_logins",
@@ -169,6 +173,11 @@ _RECONCILE = (
         _limit,
     ),
     Gauge("refreshd_held_logins", "Logins in held plans.", totals(lambda each: each.held)),
+    Gauge(
+        "refreshd_paused",
+        "1 while an operator has stopped vendor writes; refreshd status says who and why, refreshd resume ends it.",
+        _paused,
+    ),
     Gauge(
         "refreshd_observe_only",
         "1 when refreshd plans and reports but never writes to Flinks (REFRESHD_MODE=observe).",

@@ -44,5 +44,6 @@ class State:
     passes: PassTimes = PassTimes()
     flinks_up: bool | None = None
     breaker_open: bool = False
+    paused: bool | None = None
     database_up: bool | None = None
     conditions: Mapping[Condition, bool] = field(default_factory=lambda: MappingProxyType({}))

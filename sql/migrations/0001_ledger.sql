@@ -196,6 +196,28 @@ CREATE INDEX schedule_change_by_login ON schedule_change (login_id, event_id);
 CREATE INDEX schedule_change_in_caps ON schedule_change (change, at, login_id)
     WHERE event IN ('intended', 'confirmed') AND NOT outside_caps;
 
+-- Append-only: what people decided, who, and why.
+CREATE TABLE decision (
+    decision_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    at timestamptz NOT NULL,
+    decided_by text NOT NULL CHECK (decided_by <> ''),
+    decision text NOT NULL CHECK (decision IN ('pause', 'resume')),
+    reason text NOT NULL
+);
+
+-- One row: whether people have stopped all vendor writes. A writer locks it FOR SHARE while it marks a change as sent, so that a pause
+-- waits for those that are being marked, and none is marked after it.
+CREATE TABLE pause (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    paused_at timestamptz,
+    paused_by text,
+    reason text,
+    CHECK ((paused_at IS NULL) = (paused_by IS NULL)),
+    CHECK ((paused_at IS NULL) = (reason IS NULL))
+);
+
+INSERT INTO pause DEFAULT VALUES;
+
 -- The trace the vendor's guide asks for, one partition a day (UTC), so that retention drops tables and not rows.
 CREATE TABLE call (
     call_id bigint GENERATED ALWAYS AS IDENTITY,
@@ -480,12 +502,14 @@ CREATE TRIGGER login_truncated BEFORE TRUNCATE ON login FOR EACH STATEMENT EXECU
 CREATE FUNCTION refuse_to_rewrite() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% of schedule_change refused: its events are only ever added', TG_OP
-        USING ERRCODE = 'restrict_violation', TABLE = 'schedule_change', CONSTRAINT = 'schedule_change_append_only';
+    RAISE EXCEPTION '% of % refused: its rows are only ever added', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = TG_TABLE_NAME || '_append_only';
 END
 $$;
 
 CREATE TRIGGER schedule_change_rewritten BEFORE UPDATE OR DELETE OR TRUNCATE ON schedule_change
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite();
+CREATE TRIGGER decision_rewritten BEFORE UPDATE OR DELETE OR TRUNCATE ON decision
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite();
 
 -- The days of the trace -------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 -- Work that is due: drawn by index, in the order of urgency, without the logins that are in hand.
 
 -- name: changes(now, reasserts, busy, limit)
--- Open intents that may be tried now, the longest due first, each with the evidence of this moment.
+-- Open intents that may be tried now, the longest due first, each with the evidence of this moment. None while writes are paused.
 SELECT
     login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
     login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
@@ -14,6 +14,7 @@ FROM login
 CROSS JOIN landmark
 LEFT JOIN plan ON plan.plan_id = login.plan_id
 WHERE login.intent IS NOT NULL AND login.intent_reasserts = :reasserts
+    AND NOT EXISTS (SELECT FROM pause WHERE pause.paused_at IS NOT NULL)
     AND GREATEST(login.intended_at, login.change_not_before) <= :now
     AND login.login_id <> ALL (:busy::uuid[])
 ORDER BY GREATEST(login.intended_at, login.change_not_before)
@@ -83,31 +84,44 @@ FROM login
 WHERE login.login_id = :login_id;
 
 -- name: mark_sent(login_id, change, now, pass_id, term)$
--- The number of the intent that is about to be sent; no row when the login changed sides or the intent is gone. From here on the login
--- may be off by us until an answer says otherwise, and one that is about to be switched on is not confirmed off any more, whatever
--- becomes of the answer. A stored `disabled` would be untrue from this moment on, before any judge sees it.
-WITH locked AS (
-    SELECT login_id, intent, intent_id, intent_reason, intent_plan_id, intent = 'enable' AS enables
-    FROM login
-    WHERE login_id = :login_id AND intent = :change AND active = (:change = 'enable')
-    FOR NO KEY UPDATE
+-- Whether the change may leave: 'sent', or 'paused', or 'unwanted' when the login changed sides or the intent is gone. From here on the
+-- login may be off by us until an answer says otherwise, and one that is about to be switched on is not confirmed off any more,
+-- whatever becomes of the answer. A stored `disabled` would be untrue from this moment on, before any judge sees it.
+WITH gate AS (
+    SELECT pause.paused_at IS NOT NULL AS shut
+    FROM pause
+    FOR SHARE
+), locked AS (
+    SELECT
+        login.login_id, login.intent, login.intent_id, login.intent_reason, login.intent_plan_id, login.intent = 'enable' AS enables
+    FROM gate
+    JOIN login ON NOT gate.shut
+    WHERE login.login_id = :login_id AND login.intent = :change AND login.active = (:change = 'enable')
+    FOR NO KEY UPDATE OF login
 ), event AS (
     INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, pass_id, term)
     SELECT
         locked.login_id, locked.intent, 'sent', locked.intent_id, :now, locked.intent_reason, locked.intent_plan_id, :pass_id, :term
     FROM locked
+), marked AS (
+    UPDATE login
+    SET maybe_off_since = :now,
+        confirmed_off_at = CASE WHEN NOT locked.enables THEN login.confirmed_off_at END,
+        verdict = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN 'leaking' ELSE login.verdict END,
+        reason = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN 'enabled' ELSE login.reason END,
+        verdict_since = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN :now ELSE login.verdict_since END,
+        evidence_version = CASE WHEN locked.enables THEN login.evidence_version + 1 ELSE login.evidence_version END,
+        verdict_until = CASE WHEN locked.enables THEN '-infinity' ELSE login.verdict_until END
+    FROM locked
+    WHERE login.login_id = locked.login_id
+    RETURNING login.intent_id
 )
-UPDATE login
-SET maybe_off_since = :now,
-    confirmed_off_at = CASE WHEN NOT locked.enables THEN login.confirmed_off_at END,
-    verdict = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN 'leaking' ELSE login.verdict END,
-    reason = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN 'enabled' ELSE login.reason END,
-    verdict_since = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN :now ELSE login.verdict_since END,
-    evidence_version = CASE WHEN locked.enables THEN login.evidence_version + 1 ELSE login.evidence_version END,
-    verdict_until = CASE WHEN locked.enables THEN '-infinity' ELSE login.verdict_until END
-FROM locked
-WHERE login.login_id = locked.login_id
-RETURNING login.intent_id;
+SELECT CASE
+    WHEN gate.shut THEN 'paused'
+    WHEN EXISTS (SELECT FROM marked) THEN 'sent'
+    ELSE 'unwanted'
+END
+FROM gate;
 
 -- name: withdraw(login_id, detail, now, term)!
 -- Closes an intent without a call, and has the login judged again.

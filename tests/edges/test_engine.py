@@ -20,6 +20,8 @@ class _Nothing:
 
     def wake(self) -> None: ...
 
+    async def pause(self) -> None: ...
+
 
 class _Passes:
     """A reconciler whose passes take so many seconds."""
@@ -36,7 +38,13 @@ class _Passes:
 
 def _engine(passes: _Passes, clock: VirtualClock) -> Engine:
     anything = cast("Any", _Nothing())
-    hooks = Hooks(on_pass_started=lambda: None, on_pass=lambda _: None, on_totals=lambda *_: None, beat=lambda _: None)
+    hooks = Hooks(
+        on_pass_started=lambda: None,
+        on_pass=lambda _: None,
+        on_totals=lambda *_: None,
+        on_pause=lambda _: None,
+        beat=lambda _: None,
+    )
     return Engine(
         ledger=anything,
         reconciler=cast("Any", passes),

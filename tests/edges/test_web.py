@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from refreshd.core.errors import SettingsError
-from refreshd.core.model import PlanState, VerdictName
+from refreshd.core.model import Pause, PlanState, VerdictName
 from refreshd.health import Condition, Health, Role
 from refreshd.overview import BudgetUse, Overview, Tone, ago, attention, fleet, stamp
 from refreshd.web import base_url, make_app, parse_listen, serve
@@ -91,6 +91,20 @@ async def test_readyz_names_every_reason_why_not() -> None:
     status, body = await text("/readyz", health=health)
     assert status == 503
     assert body == "not ready\nstill starting\nschema: migration 0002 is missing; run refreshd migrate\n"
+
+
+async def test_readyz_of_a_leader_tells_of_a_pause_and_is_ready_all_the_same() -> None:
+    health = healthy()
+    health.remark("pause", "vendor writes are paused since yesterday by ann: moving")
+    status, body = await text("/readyz", health=health)
+    assert (status, body.splitlines()[-1]) == (200, "vendor writes are paused since yesterday by ann: moving")
+
+
+async def test_the_page_says_that_writes_are_paused_by_whom_and_why() -> None:
+    words = await page(replace(KNOWN, pause=Pause(paused_at=NOW, paused_by="ann@desk", reason="a <move>")))
+    assert "Vendor writes are paused" in words
+    assert "ann@desk: a &lt;move&gt;" in words
+    assert "paused" not in await page()
 
 
 # Metrics --------------------------------------------------------------------------------------------------------------------------------

@@ -83,6 +83,28 @@ def _set_number(world: VirtualWorld, login_id: str) -> int:
     )
 
 
+def test_a_pause_stops_the_disables_and_nothing_else_and_a_resume_brings_them_all(database_url: str) -> None:
+    async def story(world: VirtualWorld) -> None:
+        async with world.leading() as leading:
+            await asyncio.sleep(10)
+            await world.approve_all()
+            leading.engine.trigger()
+            await until(lambda: world.calls(Operation.SET_SCHEDULED_REFRESH) >= 2)
+            await world.ledger.pause_writes(by="test", reason="test", now=world.clock.now())
+            await asyncio.sleep(30)
+            sent, seen = world.calls(Operation.SET_SCHEDULED_REFRESH), world.calls(Operation.AUTHORIZE)
+            await asyncio.sleep(timedelta(minutes=50).total_seconds())
+            assert world.calls(Operation.SET_SCHEDULED_REFRESH) == sent
+            assert world.calls(Operation.AUTHORIZE) > seen
+            await world.ledger.resume_writes(by="test", reason="test", now=world.clock.now())
+            leading.engine.trigger()
+            await until(lambda: world.switched_on() == world.active)
+        assert await world.count("SELECT count(*) FROM schedule_change WHERE event = 'failed'") == 0
+        world.rules_were_kept()
+
+    play(database_url, Cast(start=NOON, active=600, inactive=40), story)
+
+
 @pytest.mark.parametrize("auth", ["x-api-key", "authorize-token"])
 def test_thousands_of_disables_leave_the_savable_logins_half_of_the_budget(database_url: str, auth: str) -> None:
     async def story(world: VirtualWorld) -> None:

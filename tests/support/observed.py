@@ -189,6 +189,7 @@ def everything_happens(shown: Metrics) -> None:
     shown.on_settled(SettledTurn(trying, Turn(effects=(change_failed(),), following=again)))
     shown.on_settled(SettledTurn(again, Turn(effects=(confirmed(),))))
     shown.set_breaker(is_open=True)
+    shown.set_paused(is_paused=False)
     shown.waited(2.0)
     shown.on_lag(0.03)
 

@@ -1,0 +1,65 @@
+"""What people decide about the ledger's daemon, stored with who, when and why. Nothing here needs a lease."""
+
+from datetime import datetime
+
+from refreshd.core.errors import PlanUnknown
+from refreshd.core.model import Pause, PlanId, PlanState
+from refreshd.ledger import rows
+from refreshd.postgres import Database, Session
+from refreshd.sqlfiles import load_queries
+
+
+class DecidingQueries:
+    """The ledger as an operator changes it. Each decision wakes the daemon."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._plan = load_queries("plan")
+        self._decision = load_queries("decision")
+
+    async def find_plan(self, prefix: str) -> PlanId:
+        """The one open plan whose id begins so. Raises PlanUnknown."""
+        found = await self._database.rows(self._plan["find"](prefix=prefix))
+        hint = "`refreshd plans` lists the plans that wait"
+        if not found or not prefix:
+            raise PlanUnknown(f"there is no plan {prefix!r}", hint=hint)
+        first = found[0]
+        if len(found) > 1 and first["plan_id"] != prefix:
+            raise PlanUnknown(f"more than one plan begins with {prefix!r}", hint=hint)
+        if first["state"] == PlanState.CLOSED:
+            raise PlanUnknown(f"plan {first['plan_id']} is closed: it covers no login any more", hint=hint)
+        return PlanId(first["plan_id"])
+
+    async def approve_plan(self, plan_id: PlanId, *, reason: str, now: datetime, until: datetime) -> int:
+        """Let a plan's members be changed until then, and accept the present totals. Returns the number of members."""
+        known = await self.find_plan(plan_id)
+        words = rows.storable(reason) or ""
+        async with self._database.transaction() as session:
+            await session.execute(*self._plan["approve"](plan_id=known, now=now, until=until, reason=words))
+            await session.execute(*self._plan["accept_first_totals"](plan_id=known, now=now))
+            return int(await session.fetchval(*self._plan["approve_members"](plan_id=known, now=now, reason=words)))
+
+    async def pause(self) -> Pause | None:
+        row = await self._database.row(self._decision["standing_pause"]())
+        return None if row is None else Pause(**dict(row))
+
+    async def pause_writes(self, *, by: str, reason: str, now: datetime) -> bool:
+        """No schedule change is marked as sent after this returns. False: they were paused already, and stay as they were."""
+        who, why = rows.storable(by), rows.storable(reason)
+        async with self._database.transaction() as session:
+            paused = await session.fetchval(*self._decision["pause"](now=now, by=who, reason=why)) is not None
+            if paused:
+                await self._note(session, "pause", by=by, reason=reason, now=now)
+            return paused
+
+    async def resume_writes(self, *, by: str, reason: str, now: datetime) -> bool:
+        """False: nothing was paused."""
+        async with self._database.transaction() as session:
+            resumed = await session.fetchval(*self._decision["resume"]()) is not None
+            if resumed:
+                await self._note(session, "resume", by=by, reason=reason, now=now)
+            return resumed
+
+    async def _note(self, session: Session, decision: str, *, by: str, reason: str, now: datetime) -> None:
+        who, why = rows.storable(by), rows.storable(reason)
+        await session.execute(*self._decision["note"](now=now, by=who, decision=decision, reason=why))

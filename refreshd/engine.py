@@ -5,7 +5,7 @@ that, because all state is in the tables. A stop is graceful instead: no new wor
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,8 +13,9 @@ from typing import Protocol
 import structlog
 
 from refreshd.core.errors import RowsLocked
-from refreshd.core.model import HeldPlan, LedgerTotals, Pause
-from refreshd.ports import Clock, PassLedger, PassRecord
+from refreshd.core.model import HeldPlan, Pause
+from refreshd.core.totals import Deadlines, LedgerTotals
+from refreshd.ports import PassLedger, PassRecord
 from refreshd.reconcile import Reconciler
 from refreshd.work import WorkQueue
 
@@ -22,6 +23,10 @@ _log = structlog.get_logger(__name__)
 
 LEAST_PAUSE_SECONDS = 0.2
 """Between two passes, however often somebody asks for one; a pass that takes longer rests for as long as it took."""
+
+
+COUNTING_RESTS = 10
+"""The ledger is counted again after so many times what a count takes: whatever its size, that costs the database a tenth of a core."""
 
 
 class Runs(Protocol):
@@ -39,19 +44,29 @@ class Background(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The ledger counted, and the plans that wait."""
+
+    totals: LedgerTotals
+    deadlines: Deadlines
+    plans: Sequence[HeldPlan]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """Who hears what; each must not block and must not raise."""
+    """Who hears what; each must not block and must not raise. `on_totals` also hears in how many seconds all is counted again."""
 
     on_pass_started: Callable[[], None]
     on_pass: Callable[[PassRecord], None]
-    on_totals: Callable[[LedgerTotals, Sequence[HeldPlan]], None]
+    on_totals: Callable[[Counted, float], None]
+    on_task_failed: Callable[[str], None]
     on_pause: Callable[[Pause | None], None]
     beat: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rhythm:
-    """Durations, in seconds of loop time."""
+    """Durations, in seconds of loop time. `totals_interval` is the least that lies between two counts of the ledger."""
 
     pass_interval: float
     totals_interval: float
@@ -68,8 +83,8 @@ class Engine:
         reconciler: Reconciler,
         queue: WorkQueue,
         pool: Runs,
-        background: Sequence[Background],
-        clock: Clock,
+        background: Mapping[str, Background],
+        count: Callable[[], Awaitable[Counted]],
         rhythm: Rhythm,
         hooks: Hooks,
     ) -> None:
@@ -78,7 +93,7 @@ class Engine:
         self._queue = queue
         self._pool = pool
         self._background = background
-        self._clock = clock
+        self._count = count
         self._rhythm = rhythm
         self._hooks = hooks
         self._triggered = asyncio.Event()
@@ -89,12 +104,12 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Lead until `stop` is set. Raises LeaseLost or LedgerUnavailable when leading is over before that."""
-        async with self._working(self._passes, self._totals):
+        async with self._working({"passes": self._passes, "totals": self._totals}):
             await stop.wait()
 
     async def run_until_idle(self) -> None:
         """Passes and their work until a pass leaves nothing due."""
-        async with self._working():
+        async with self._working({}):
             while True:
                 record = await self.one_pass()
                 quiet = await self._settle()
@@ -113,11 +128,15 @@ class Engine:
         self._hooks.beat("passes")
         return record
 
-    async def publish(self) -> None:
-        """Count the ledger and hand the totals, and the plans that wait, to whoever shows them."""
-        totals = await self._ledger.totals(now=self._clock.now())
-        self._hooks.on_totals(totals, await self._ledger.plans())
+    async def publish(self) -> float:
+        """Count the ledger and hand it to whoever shows it. Returns the seconds after which to do it again."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        counted = await self._count()
+        again_in = max(self._rhythm.totals_interval, COUNTING_RESTS * (loop.time() - began))
+        self._hooks.on_totals(counted, again_in)
         self._hooks.beat("totals")
+        return again_in
 
     async def _settle(self) -> bool:
         """Wait until nothing is due; True when nothing was due to begin with."""
@@ -147,21 +166,31 @@ class Engine:
 
     async def _totals(self) -> None:
         while True:
-            await self.publish()
-            await asyncio.sleep(self._rhythm.totals_interval)
+            again_in = await self.publish()
+            await asyncio.sleep(again_in)
 
     @asynccontextmanager
-    async def _working(self, *loops: Background) -> AsyncIterator[None]:
+    async def _working(self, loops: Mapping[str, Background]) -> AsyncIterator[None]:
         """The pool and the loops; on the way out, drained in stages. What runs in the background records, so it ends last, always."""
         async with asyncio.TaskGroup() as outlasting:
-            recording = [outlasting.create_task(_for_ever(each)) for each in self._background]
+            recording = [
+                outlasting.create_task(self._told(name, _for_ever(each))) for name, each in self._background.items()
+            ]
             async with asyncio.TaskGroup() as group:
-                running = [group.create_task(_for_ever(each)) for each in loops]
-                pool = group.create_task(self._pool.run())
+                running = [group.create_task(self._told(name, _for_ever(each))) for name, each in loops.items()]
+                pool = group.create_task(self._told("calls", self._pool.run()))
                 yield
                 await self._drain(pool)
                 _cancel(running)
             _cancel(recording)
+
+    async def _told(self, name: str, task: Awaitable[None]) -> None:
+        """Tells who broke off: the others are then only cancelled."""
+        try:
+            await task
+        except Exception:
+            self._hooks.on_task_failed(name)
+            raise
 
     async def _drain(self, pool: asyncio.Task[None]) -> None:
         dropped = self._queue.drop_waiting()

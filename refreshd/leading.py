@@ -1,14 +1,14 @@
 """Puts one leadership together: engine, passes, work queue, pool and vendor client around an open ledger and a held lease."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from refreshd import policies
 from refreshd.core.breaker import Breaker
-from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals, Pause
+from refreshd.core.model import CallTrace, Pause
 from refreshd.dispatch import Dispatcher, Settled
-from refreshd.engine import Background, Engine, Hooks, Rhythm
+from refreshd.engine import Background, Counted, Engine, Hooks, Rhythm
 from refreshd.feed import Feed
 from refreshd.flinks import FlinksConnection, FlinksReader, ScheduleWriter, Transport
 from refreshd.ledger import Ledger
@@ -36,7 +36,9 @@ class Watcher(Protocol):
 
     def on_pass(self, record: PassRecord) -> None: ...
 
-    def on_totals(self, totals: LedgerTotals, plans: Sequence[HeldPlan]) -> None: ...
+    def on_totals(self, counted: Counted, again_in: float) -> None: ...
+
+    def on_task_failed(self, task: str) -> None: ...
 
     def on_pause(self, pause: Pause | None) -> None: ...
 
@@ -67,7 +69,8 @@ class Leading:
         self._watcher = watcher
         guarded = policies.guard_policy(settings)
         self.feed = Feed(settings, url=given.url, ledger=ledger, leadership=lease, clock=clock, policy=guarded)
-        self.queue = WorkQueue(ledger, lease, clock, policies.agenda(settings, at_once=at_once))
+        self._agenda = policies.agenda(settings, at_once=at_once)
+        self.queue = WorkQueue(ledger, lease, clock, self._agenda)
         self._breaker = self.queue.breaker
         self._recorder = Recorder(lambda traces, effects: ledger.record(traces, effects, term=lease.term))
         connection = self._connection(given.transport)
@@ -123,8 +126,8 @@ class Leading:
             reconciler=Reconciler(self._ledger, self._lease, self._clock, policies.pass_policy(settings)),
             queue=self.queue,
             pool=pool,
-            background=(self._recorder.run, *self._feeding()),
-            clock=self._clock,
+            background={"recorder": self._recorder.run, **self._feeding()},
+            count=self._count,
             rhythm=Rhythm(
                 pass_interval=settings.pass_interval.total_seconds(),
                 totals_interval=min(TOTALS_SECONDS, settings.pass_interval.total_seconds()),
@@ -134,10 +137,20 @@ class Leading:
                 on_pass_started=watcher.on_pass_started,
                 on_pass=watcher.on_pass,
                 on_totals=watcher.on_totals,
+                on_task_failed=watcher.on_task_failed,
                 on_pause=watcher.on_pause,
                 beat=watcher.beat,
             ),
         )
 
-    def _feeding(self) -> tuple[Background, ...]:
-        return () if self._settings.source_query_file is None else (self.feed.run,)
+    async def _count(self) -> Counted:
+        now, ledger = self._clock.now(), self._ledger
+        routine_start = self._agenda.routine_start(now)
+        return Counted(
+            totals=await ledger.totals(now=now),
+            deadlines=await ledger.deadlines(now=now, routine_start=routine_start, polling=self._agenda.polling),
+            plans=await ledger.plans(),
+        )
+
+    def _feeding(self) -> Mapping[str, Background]:
+        return {} if self._settings.source_query_file is None else {"feed": self.feed.run}

@@ -1,7 +1,7 @@
 """`refreshd once`: lead, work until nothing is due, stop. For a cron job, a first look, and tests of the whole."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from refreshd import policies, postgres
@@ -9,10 +9,12 @@ from refreshd.core import timing
 from refreshd.core.breaker import Breaker
 from refreshd.core.effects import Confirmed
 from refreshd.core.errors import DependencyDown
-from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals, Pause
+from refreshd.core.model import CallTrace, Pause
+from refreshd.core.totals import LedgerTotals
 from refreshd.daemon import check_schema, database_url, held, plain_errors
 from refreshd.dispatch import Settled
 from refreshd.embedded import reachable_database
+from refreshd.engine import Counted
 from refreshd.flinks import AiohttpTransport
 from refreshd.leading import Given, Leading
 from refreshd.lease import Lease
@@ -71,8 +73,11 @@ class Tally:
         self.passes += 1
         self._on_pass(record)
 
-    def on_totals(self, totals: LedgerTotals, _: Sequence[HeldPlan]) -> None:
-        self.totals = totals
+    def on_totals(self, counted: Counted, _: float) -> None:
+        self.totals = counted.totals
+
+    def on_task_failed(self, task: str) -> None:
+        """The error that broke it off ends us too, and says why."""
 
     def on_pause(self, pause: Pause | None) -> None:
         self.pause = pause

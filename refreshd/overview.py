@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from refreshd.core.model import HeldPlan, LedgerTotals, Pause, VerdictName
+from refreshd.core.model import HeldPlan, Pause, VerdictName
+from refreshd.core.totals import LedgerTotals
 from refreshd.ports import PassRecord
 
 

@@ -13,7 +13,7 @@ from refreshd.core.judge import JudgePolicy
 from refreshd.core.model import Credential, Operation
 from refreshd.ports import Clock
 from refreshd.reconcile import PassPolicy
-from refreshd.settings import ManualRefresh, Mode, ScheduleAuth, Settings
+from refreshd.settings import Integration, ManualRefresh, Mode, ScheduleAuth, Settings
 
 _SCHEDULE_CREDENTIALS = {
     ScheduleAuth.API_KEY: Credential.API_KEY,
@@ -55,6 +55,7 @@ def agenda(settings: Settings, *, at_once: bool) -> Agenda:
         routine_at=settings.routine_at,
         routine_zone=settings.routine_timezone,
         manual_refresh=settings.manual_refresh is ManualRefresh.STALE,
+        polling=settings.integration is Integration.POLLING,
         at_once=at_once,
     )
 

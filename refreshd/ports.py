@@ -15,7 +15,6 @@ from refreshd.core.model import (
     HeldPlan,
     Intent,
     Lane,
-    LedgerTotals,
     LoginId,
     PassId,
     Pause,
@@ -27,6 +26,7 @@ from refreshd.core.model import (
     Verdict,
     VerdictName,
 )
+from refreshd.core.totals import Deadlines, LedgerTotals
 
 
 class Clock(Protocol):
@@ -116,6 +116,10 @@ class PassLedger(Protocol):
         ...
 
     async def totals(self, *, now: datetime) -> LedgerTotals: ...
+
+    async def deadlines(self, *, now: datetime, routine_start: datetime, polling: bool) -> Deadlines:
+        """`polling`: the integration polls, so that the clock of cached calls counts."""
+        ...
 
     async def plans(self) -> Sequence[HeldPlan]:
         """Held and approved plans, the newest first."""

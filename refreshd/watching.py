@@ -1,21 +1,24 @@
 """What the daemon shows of itself: metrics, health and the page's overview, fed by the same hooks."""
 
 import asyncio
-from collections.abc import Sequence
 
 import structlog
 
 from refreshd import __version__, policies
+from refreshd.core import forecast
 from refreshd.core.breaker import Breaker
-from refreshd.core.errors import LedgerUnavailable, RefreshdError
-from refreshd.core.model import CallTrace, HeldPlan, LedgerTotals, Pause
+from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError
+from refreshd.core.model import CallTrace, HeldPlan, Pause
 from refreshd.core.timing import next_routine_start
+from refreshd.core.totals import LedgerTotals
 from refreshd.dispatch import Settled
+from refreshd.engine import Counted
 from refreshd.health import Condition, Health, Role
-from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, operations_used
+from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, Prospects, operations_used
 from refreshd.overview import BudgetUse, Overview, said_of_pause
 from refreshd.pacing import Budget
 from refreshd.ports import Clock, PassRecord
+from refreshd.revision import revision
 from refreshd.settings import ManualRefresh, Mode, Settings
 
 _log = structlog.get_logger(__name__)
@@ -31,12 +34,14 @@ class Watch:
     """Implements the hooks of a leadership (`leading.Watcher`) and answers the page and the probes."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self.metrics = Metrics(version=__version__, policy=_metrics_policy(settings))
+        self.metrics = Metrics(version=__version__, revision=revision(), policy=_metrics_policy(settings))
+        self.metrics.on_config_loaded(at=clock.now())
         self.health = Health()
         self.health.holds(Condition.CONFIGURATION)
         self.health.holds(Condition.EVENT_LOOP)
         self.budget: Budget | None = None
         self._settings = settings
+        self._terms = policies.terms(settings)
         self._clock = clock
         self._last_pass: PassRecord | None = None
         self._totals: LedgerTotals | None = None
@@ -68,10 +73,17 @@ class Watch:
         self._last_pass = record
         self.metrics.on_pass(record)
 
-    def on_totals(self, totals: LedgerTotals, plans: Sequence[HeldPlan]) -> None:
-        self._totals = totals
-        self._plans = tuple(plans)
-        self.metrics.publish(totals)
+    def on_totals(self, counted: Counted, again_in: float) -> None:
+        self._totals = counted.totals
+        self._plans = tuple(counted.plans)
+        outcome = forecast.routine_outcome(
+            counted.deadlines.routine_due, self._terms, self._settings.rate_per_minute, self._clock.now()
+        )
+        prospects = Prospects(lapsing=counted.deadlines.lapsing, routine=outcome, counted_again_in_seconds=again_in)
+        self.metrics.publish(counted.totals, prospects)
+
+    def on_task_failed(self, task: str) -> None:
+        self.metrics.on_task_failed(task)
 
     def on_pause(self, pause: Pause | None) -> None:
         """What an operator has ordered, as the newest pass finds it."""
@@ -117,6 +129,8 @@ class Watch:
         """A leadership, or the wait for one, ended with this error."""
         if self.health.readiness().role is Role.LEADER:
             self.metrics.on_pass_failed(PassFailure.of(error), at=self._clock.now())
+        if isinstance(error, LeaseLost):
+            self.metrics.on_task_failed("lease")
         if isinstance(error, LedgerUnavailable):
             self.metrics.set_database_up(is_up=False)
             self.health.fails(Condition.DATABASE, error.message)
@@ -176,6 +190,7 @@ def _metrics_policy(settings: Settings) -> MetricsPolicy:
         guard=policies.guard_policy(settings),
         rate_per_minute=settings.rate_per_minute,
         observe=settings.mode is Mode.OBSERVE,
+        cost_per_login_day=None if settings.cost_per_login_day is None else float(settings.cost_per_login_day),
         operations=operations_used(policies.terms(settings), manual_refresh=manual),
     )
 

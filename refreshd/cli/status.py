@@ -19,7 +19,8 @@ from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.clock import SystemClock
 from refreshd.core import forecast, timing
-from refreshd.core.model import HeldPlan, Lane, LedgerTotals, Pause
+from refreshd.core.model import HeldPlan, Lane, Pause
+from refreshd.core.totals import LedgerTotals
 from refreshd.ports import Leader, Orphan, StoredPass
 from refreshd.settings import Settings
 

@@ -11,6 +11,7 @@ from refreshd.core.conversation import Terms
 class Agenda:
     """What may be done at all, and when. `writes` False: observe mode, where nobody holds the write gate.
 
+    `polling`: the company polls, so a login without a cached call for seven days is lost.
     `at_once`: the routine is due from the end of the last vendor night on, instead of from its hour (`refreshd once`).
     """
 
@@ -21,6 +22,7 @@ class Agenda:
     routine_at: time
     routine_zone: tzinfo
     manual_refresh: bool
+    polling: bool = True
     at_once: bool = False
 
     def routine_start(self, now: datetime) -> datetime:

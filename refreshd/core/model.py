@@ -374,22 +374,3 @@ class CallTrace:
     pass_id: PassId | None
     failure: str | None
     left: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerTotals:
-    """The ledger counted, the only source of the login metrics. Mappings hold only the labels that occur."""
-
-    counted_at: datetime
-    by_verdict: Mapping[VerdictName, int]
-    stale: Mapping[VerdictName, int]
-    failed: Mapping[tuple[str, Disposition], int]
-    active_by_age: Mapping[str, int]
-    inactive_by_schedule: Mapping[str, int]
-    ineligible: Mapping[str, int]
-    leaking_login_days: float
-    oldest_refresh_at: datetime | None
-    oldest_leak_at: datetime | None
-    held: int
-    backlog: int
-    reported_at: datetime | None

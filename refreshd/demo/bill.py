@@ -3,7 +3,8 @@
 from rich.console import Console
 from rich.table import Table
 
-from refreshd.core.model import LedgerTotals, VerdictName
+from refreshd.core.model import VerdictName
+from refreshd.core.totals import LedgerTotals
 from refreshd.demo.stage import LEFT_LONG_AGO, Stage
 from refreshd.ledger import Ledger
 

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from refreshd.core.guard import WINDOW
 from refreshd.core.judge import judge
-from refreshd.core.model import HeldPlan, Lane, LedgerTotals, VerdictName
+from refreshd.core.model import HeldPlan, Lane, VerdictName
+from refreshd.core.totals import LedgerTotals
 from refreshd.demo.stage import DOWN, FACTOR, LOGINS, MORNING, RATE_PER_MINUTE, Stage
 from refreshd.ledger import Ledger
 from refreshd.policies import judge_policy

@@ -10,7 +10,6 @@ from refreshd.core.model import (
     ChangeReason,
     Evidence,
     HeldPlan,
-    LedgerTotals,
     LoginId,
     PassId,
     PlannedChange,
@@ -18,9 +17,10 @@ from refreshd.core.model import (
     Term,
     Verdict,
 )
+from refreshd.core.totals import Deadlines, LedgerTotals
 from refreshd.ledger import rows
 from refreshd.ledger.fence import fenced
-from refreshd.ledger.totals import totals
+from refreshd.ledger.totals import deadlines, totals
 from refreshd.ports import PassRecord
 from refreshd.postgres import Database
 from refreshd.sqlfiles import load_queries
@@ -138,6 +138,9 @@ class PassQueries:
 
     async def totals(self, *, now: datetime) -> LedgerTotals:
         return await totals(self._database, now=now)
+
+    async def deadlines(self, *, now: datetime, routine_start: datetime, polling: bool) -> Deadlines:
+        return await deadlines(self._database, now=now, routine_start=routine_start, polling=polling)
 
     async def keep_trace(self, *, now: datetime, keep: timedelta, term: Term) -> int:
         async with fenced(self._database, term) as session:

@@ -1,13 +1,19 @@
-"""The ledger counted: the groups that one scan gives become the totals behind the login metrics."""
+"""The ledger counted: the groups that a few scans give become the totals behind the login metrics."""
 
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
-from refreshd.core.model import Disposition, LedgerTotals, VerdictName
+from refreshd.core.model import Disposition, Lane, VerdictName
+from refreshd.core.totals import Deadlines, LedgerTotals, RefreshValue
 from refreshd.postgres import Database, Record
 from refreshd.sqlfiles import Queries, load_queries
+
+NAMED_INSTITUTIONS = 8
+"""So many of the busiest are told apart."""
+
+_LAPSES_WITHIN = ("1d", "2d", "3d")
 
 
 @cache
@@ -19,6 +25,7 @@ async def totals(database: Database, *, now: datetime) -> LedgerTotals:
     """All of it from one snapshot of the ledger; ages are those at `now`."""
     async with database.snapshot() as session:
         cube = await session.fetch(*_totals()["cube"](now=now))
+        institutions = await session.fetch(*_totals()["institutions"](limit=NAMED_INSTITUTIONS))
         beside = await session.fetchrow(*_totals()["beside"]())
     if beside is None:
         raise AssertionError("a SELECT of scalars has one row")
@@ -35,11 +42,27 @@ async def totals(database: Database, *, now: datetime) -> LedgerTotals:
         inactive_by_schedule=_count(cube, "schedule"),
         ineligible=_ineligible(cube, beside["orphans"]),
         leaking_login_days=sum(row["leaking_days"] for row in cube),
+        saved_login_days=sum(row["saved_days"] for row in cube),
+        by_institution={(row["institution"], RefreshValue(row["refresh"])): row["logins"] for row in institutions},
         oldest_refresh_at=_oldest(cube, "oldest_refresh_at"),
         oldest_leak_at=_oldest(cube, "oldest_leak_at"),
         held=beside["held"],
         backlog=by_verdict.get(VerdictName.LEAKING, 0),
         reported_at=beside["reported_at"],
+        succeeded_at=beside["succeeded_at"],
+    )
+
+
+async def deadlines(database: Database, *, now: datetime, routine_start: datetime, polling: bool) -> Deadlines:
+    """`polling`: the clock of cached calls counts."""
+    async with database.snapshot() as session:
+        lapsing = await session.fetchrow(*_totals()["lapsing"](now=now, polling=polling))
+        due = await session.fetch(*_totals()["routine"](now=now, routine_start=routine_start, polling=polling))
+    if lapsing is None:
+        raise AssertionError("a SELECT of counts has one row")
+    return Deadlines(
+        lapsing={within: lapsing[f"within_{within}"] for within in _LAPSES_WITHIN},
+        routine_due={(Lane(row["lane"]), row["lapses_at"]): row["logins"] for row in due},
     )
 
 

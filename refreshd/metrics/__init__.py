@@ -17,29 +17,42 @@ from prometheus_client import (
 )
 
 from refreshd.core.conversation import Terms
-from refreshd.core.model import CallTrace, Credential, FetchDepth, LedgerTotals, Operation
+from refreshd.core.model import CallTrace, Credential, FetchDepth, Operation
+from refreshd.core.totals import LedgerTotals
 from refreshd.health import Condition
 from refreshd.metrics.counters import CallCounters, ChangeCounters, PassCounters, SettledTurn
 from refreshd.metrics.gauges import GAUGES
 from refreshd.metrics.labels import PassFailure
 from refreshd.metrics.projection import StateCollector
-from refreshd.metrics.state import MetricsPolicy, PassTimes, State
+from refreshd.metrics.runtime import DatabaseCounters, ProcessCounters
+from refreshd.metrics.state import ConfigLoad, MetricsPolicy, PassTimes, PoolUse, Prospects, State
 from refreshd.ports import PassRecord
 
-__all__ = ["Metrics", "MetricsPolicy", "PassFailure", "SettledTurn", "operations_used"]
+__all__ = [
+    "DatabaseCounters",
+    "Metrics",
+    "MetricsPolicy",
+    "PassFailure",
+    "PoolUse",
+    "Prospects",
+    "SettledTurn",
+    "operations_used",
+]
 
 
 class Metrics:
     """What one daemon counts and shows; it begins as a standby."""
 
-    def __init__(self, *, version: str, policy: MetricsPolicy) -> None:
+    def __init__(self, *, version: str, revision: str, policy: MetricsPolicy) -> None:
         # A switch of the whole process: `_created` series cost memory and tell nobody anything.
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library forgot its annotation
         self.registry = CollectorRegistry()
-        self._state = State(version=version, policy=policy)
+        self._state = State(version=version, revision=revision, policy=policy)
         self._passes = PassCounters(self.registry)
         self._changes = ChangeCounters(self.registry)
         self._calls = CallCounters(policy, self.registry)
+        self._process = ProcessCounters(self.registry)
+        self.database = DatabaseCounters(self.registry)
         self.registry.register(StateCollector(GAUGES, lambda: self._state))
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -58,7 +71,7 @@ class Metrics:
         if leading is not self._state.leading:
             self._passes.changed_leadership()
             passes = replace(self._state.passes, running=False)
-            self._state = replace(self._state, leading=leading, totals=None, passes=passes)
+            self._state = replace(self._state, leading=leading, totals=None, prospects=None, passes=passes)
 
     # Passes and totals --------------------------------------------------------------------------------------------------------------
 
@@ -88,10 +101,10 @@ class Metrics:
         )
         self._state = replace(self._state, passes=times)
 
-    def publish(self, totals: LedgerTotals) -> None:
-        """Show these totals from the next scrape on. A standby shows none: totals that come late, after the lease went, are dropped."""
+    def publish(self, totals: LedgerTotals, prospects: Prospects) -> None:
+        """Show these from the next scrape on. A standby shows none: totals that come late, after the lease went, are dropped."""
         if self._state.leading:
-            self._state = replace(self._state, totals=totals)
+            self._state = replace(self._state, totals=totals, prospects=prospects)
 
     # Calls --------------------------------------------------------------------------------------------------------------------------
 
@@ -127,7 +140,32 @@ class Metrics:
 
     def on_lag(self, seconds: float) -> None:
         """The event loop ran a timer so late."""
-        self._passes.lagged(seconds)
+        self._process.lagged(seconds)
+
+    def on_log(self, level: str) -> None:
+        """A line went to the log."""
+        self._process.logged(level)
+
+    def on_task_failed(self, task: str) -> None:
+        """A task of the leadership broke off (`labels.TASKS`), and the leadership with it."""
+        self._process.task_failed(task)
+
+    def set_schema(self, *, version: int, expected: int) -> None:
+        """The newest migration that the ledger has, and the newest that we know."""
+        self._state = replace(self._state, schema_version=version, schema_expected=expected)
+
+    def set_pool(self, pool: PoolUse | None) -> None:
+        """The pool of the leadership that begins; None: it is over."""
+        self._state = replace(self._state, pool=pool)
+
+    def on_config_loaded(self, *, at: datetime) -> None:
+        """The settings were read, at the start or anew, and are in force."""
+        self._state = replace(self._state, config=ConfigLoad(successful=True, succeeded_at=at))
+
+    def on_config_refused(self) -> None:
+        """New settings had a fault: the old ones are kept."""
+        if self._state.config is not None:
+            self._state = replace(self._state, config=replace(self._state.config, successful=False))
 
 
 def operations_used(terms: Terms, *, manual_refresh: bool) -> frozenset[Operation]:

@@ -14,14 +14,20 @@ from refreshd.core.effects import ChangeFailed, Confirmed, Effect, Refused
 from refreshd.core.guard import HoldReason
 from refreshd.core.model import CallTrace, Change, Operation, PassId
 from refreshd.core.turn import Turn
-from refreshd.metrics.labels import CALL_FAILURES, DisableFailure, PassFailure, failure_label, status_label
+from refreshd.metrics.labels import (
+    CALL_FAILURES,
+    DisableFailure,
+    PassFailure,
+    failure_label,
+    operation_of,
+    status_label,
+)
 from refreshd.metrics.state import MetricsPolicy
 from refreshd.ports import PassRecord
 
-_PASS_SECONDS = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200)
-_CALL_SECONDS = (0.1, 0.5, 1, 2.5, 10, 30)
-_WAIT_SECONDS = (0.01, 0.1, 1, 5, 15, 60, 300)
-_LAG_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 5)
+_PASS_SECONDS = (1, 5, 15, 60, 300, 3600)
+_CALL_SECONDS = (0.25, 1, 5, 30)
+_WAIT_SECONDS = (0.1, 1, 5, 15, 60, 300)
 
 
 class SettledTurn(Protocol):
@@ -35,7 +41,7 @@ class SettledTurn(Protocol):
 
 
 class PassCounters:
-    """Passes, what they held, and how the loop they run on keeps time."""
+    """Passes, and what they held."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._passes = Counter("refreshd_reconcile_passes", "Passes finished, whatever the outcome.", registry=registry)
@@ -53,12 +59,6 @@ class PassCounters:
         )
         self._transitions = Counter(
             "refreshd_leader_transitions", "Times this daemon gained or lost the lease.", registry=registry
-        )
-        self._lag = Histogram(
-            "refreshd_event_loop_lag_seconds",
-            "How late the event loop ran a timer; above 0.5 s something blocks it.",
-            buckets=_LAG_SECONDS,
-            registry=registry,
         )
         for failure in PassFailure:
             self._failures.labels(failure.value)
@@ -80,9 +80,6 @@ class PassCounters:
 
     def changed_leadership(self) -> None:
         self._transitions.inc()
-
-    def lagged(self, seconds: float) -> None:
-        self._lag.observe(seconds)
 
 
 class ChangeCounters:
@@ -125,14 +122,15 @@ class CallCounters:
     def __init__(self, policy: MetricsPolicy, registry: CollectorRegistry) -> None:
         self._requests = Counter(
             "refreshd_flinks_requests",
-            "Requests finished, by HTTP status; code is error when no response arrived.",
+            "Requests finished, by HTTP status; code is error when no response arrived. 401 and 403: refreshd doctor tries each key.",
             ["operation", "code"],
             registry=registry,
         )
         self._failures = Counter(
             "refreshd_flinks_request_failures",
-            "Requests that led to no answer about what was asked, by reason; a code about the login is an answer.",
-            ["operation", "reason"],
+            "Requests that led to no answer about what was asked, by reason; a code about the login is an answer. "
+            "Which operation it was: refreshd_flinks_requests_total, by code.",
+            ["reason"],
             registry=registry,
         )
         self._duration = Histogram(
@@ -149,30 +147,30 @@ class CallCounters:
             buckets=_WAIT_SECONDS,
             registry=registry,
         )
-        for operation in policy.operations:
+        for operation in {operation_of(each) for each in policy.operations}:
             self._show(operation)
+        for reason in CALL_FAILURES:
+            self._failures.labels(reason)
 
     def _show(self, operation: Operation) -> None:
         name = operation.value
         self._duration.labels(name)
         self._retries.labels(name)
-        for code in (status_label(200), status_label(None)):
-            self._requests.labels(name, code)
-        for reason in CALL_FAILURES:
-            self._failures.labels(name, reason)
+        for status in (200, None):
+            self._requests.labels(name, status_label(operation, status))
 
     def called(self, trace: CallTrace) -> None:
-        name = trace.operation.value
-        self._requests.labels(name, status_label(trace.http_status)).inc()
+        name = operation_of(trace.operation).value
+        self._requests.labels(name, status_label(trace.operation, trace.http_status)).inc()
         self._duration.labels(name).observe(trace.latency_seconds, _exemplar(trace.pass_id))
         if trace.failure is not None:
-            self._failures.labels(name, failure_label(trace.failure)).inc()
+            self._failures.labels(failure_label(trace.failure)).inc()
 
     def settled(self, settled: SettledTurn) -> None:
         """Count another try. A token minted anew and a poll are the next call of a conversation, not a repeat."""
         following = settled.turn.following
         if following is not None and following.tries > settled.conversation.tries:
-            self._retries.labels(_operation(settled.conversation).value).inc()
+            self._retries.labels(operation_of(_operation(settled.conversation)).value).inc()
 
     def waited(self, seconds: float) -> None:
         self._wait.observe(seconds)

@@ -1,35 +1,15 @@
-"""Every gauge with its help, in one table; `projection` reads them from the state."""
+"""The gauges about the daemon: its passes, the guard, the vendor client, the database, the process. Those about logins: `fleet`."""
 
 import platform
 
 from refreshd.core import guard
-from refreshd.core.codes import label_of
 from refreshd.core.model import VerdictName
 from refreshd.metrics import labels
-from refreshd.metrics.projection import Gauge, Samples, always, counted, flag, leader, one, seconds, totals
+from refreshd.metrics.fleet import FLEET
+from refreshd.metrics.projection import Gauge, Samples, always, flag, leader, one, seconds, totals
 from refreshd.metrics.state import State
 
 LIMITER_PERIOD_SECONDS = 60.0
-SECONDS_PER_DAY = 86_400
-
-
-def _failed(state: State) -> Samples:
-    if state.totals is None:
-        return {}
-    samples: dict[tuple[str, ...], float] = {
-        (code, str(disposition)): 0 for code, disposition in labels.failed_labels()
-    }
-    for (code, disposition), count in state.totals.failed.items():
-        key = (label_of(code), str(disposition))
-        samples[key] = samples.get(key, 0) + count
-    return samples
-
-
-def _ineligible(state: State) -> Samples:
-    """Nothing until a report was read: a ledger without one knows of no ineligible login, which is not the same as none."""
-    if state.totals is None or state.totals.reported_at is None:
-        return {}
-    return counted(labels.LEDGER_STATES, lambda each: each.ineligible)(state)
 
 
 def _phases(state: State) -> Samples:
@@ -42,7 +22,17 @@ def _conditions(state: State) -> Samples:
 
 
 def _build(state: State) -> Samples:
-    return {(state.version, platform.python_version()): 1.0}
+    return {(state.version, state.revision, platform.python_version()): 1.0}
+
+
+def _succeeded(state: State) -> Samples:
+    """A leader that has just begun knows of its predecessors' passes from the ledger."""
+    known = (state.passes.succeeded_at, None if state.totals is None else state.totals.succeeded_at)
+    return one(seconds(max((at for at in known if at is not None), default=None))) if state.leading else {}
+
+
+def _pool(state: State) -> Samples:
+    return {} if state.pool is None else {("idle",): state.pool.idle, ("in_use",): state.pool.in_use}
 
 
 def _limit(state: State) -> Samples:
@@ -58,73 +48,6 @@ def _paused(state: State) -> Samples:
     return one(float(state.paused)) if state.leading and state.paused is not None else {}
 
 
-_LOGINS = (
-    Gauge(
-        "refreshd_logins",
-        "Logins in the ledger, by verdict; the sum is the ledger. For the logins behind a number: refreshd logins --verdict V.",
-        counted(VerdictName, lambda each: each.by_verdict),
-        ("verdict",),
-    ),
-    Gauge(
-        "refreshd_leaking_login_seconds",
-        "Time, summed over logins, that logins of inactive clients have been scheduled, and so billed, since their clients left; "
-        "divide by 86400 for login-days.",
-        totals(lambda each: each.leaking_login_days * SECONDS_PER_DAY),
-    ),
-    Gauge(
-        "refreshd_active_logins",
-        "Logins of active clients, by the age of their last successful refresh; past ge_7d Flinks no longer refreshes them.",
-        counted(labels.REFRESH_AGES, lambda each: each.active_by_age),
-        ("refresh_age",),
-    ),
-    Gauge(
-        "refreshd_inactive_logins",
-        "Logins without an active client, by whether Flinks still schedules them; enabled ones are billed for nothing.",
-        counted(labels.SCHEDULES, lambda each: each.inactive_by_schedule),
-        ("schedule",),
-    ),
-    Gauge(
-        "refreshd_stale_logins",
-        "Active logins whose last refresh, when last seen, was too old, or which nobody has looked at; "
-        'verdict="stale" are the silent ones, with no error to explain them.',
-        counted(labels.STALE_VERDICTS, lambda each: each.stale),
-        ("verdict",),
-    ),
-    Gauge(
-        "refreshd_stale_threshold_seconds",
-        "Age of the last refresh from which an active login counts as stale (REFRESHD_STALE_AFTER).",
-        always(lambda state: state.policy.stale_after_seconds),
-    ),
-    Gauge(
-        "refreshd_failed_logins",
-        "Active logins whose last refresh attempt failed, by vendor error code and by what clears it; "
-        "those that need their client: refreshd logins --verdict reconnect.",
-        _failed,
-        ("error_code", "disposition"),
-    ),
-    Gauge(
-        "refreshd_ineligible_logins",
-        "Logins that the newest report names as scheduled and not eligible, by their ledger state; absent ones are orphans.",
-        _ineligible,
-        ("ledger",),
-    ),
-    Gauge(
-        "refreshd_oldest_refresh_timestamp_seconds",
-        "The oldest last successful refresh among active logins.",
-        totals(lambda each: seconds(each.oldest_refresh_at)),
-    ),
-    Gauge(
-        "refreshd_oldest_inactive_scheduled_timestamp_seconds",
-        "When the inactive login that has been scheduled longest became inactive; 0 when there is none.",
-        totals(lambda each: seconds(each.oldest_leak_at) or 0.0),
-    ),
-    Gauge(
-        "refreshd_snapshot_timestamp_seconds",
-        "When the ledger was counted for the login gauges; if it stands still, so do they.",
-        totals(lambda each: seconds(each.counted_at)),
-    ),
-)
-
 _RECONCILE = (
     Gauge(
         "refreshd_reconcile_last_phase_duration_seconds",
@@ -139,8 +62,8 @@ _RECONCILE = (
     ),
     Gauge(
         "refreshd_reconcile_last_success_timestamp_seconds",
-        "When a pass last succeeded.",
-        leader(lambda passes: seconds(passes.succeeded_at)),
+        "When a pass last succeeded, a predecessor's included.",
+        _succeeded,
     ),
     Gauge(
         "refreshd_reconcile_last_completion_timestamp_seconds",
@@ -214,6 +137,37 @@ _PROCESS = (
         "1 when the database answered last time, 0 when it did not; absent before the first attempt.",
         always(lambda state: flag(state.database_up)),
     ),
+    Gauge(
+        "refreshd_database_schema_version",
+        "The newest migration that the ledger has; below refreshd_database_schema_expected_version run refreshd migrate.",
+        always(lambda state: state.schema_version),
+    ),
+    Gauge(
+        "refreshd_database_schema_expected_version",
+        "The newest migration that this refreshd knows.",
+        always(lambda state: state.schema_expected),
+    ),
+    Gauge(
+        "refreshd_database_pool_max_connections",
+        "Most connections that the leader's pool opens; the lease, the listener and an import have their own.",
+        always(lambda state: None if state.pool is None else state.pool.most),
+    ),
+    Gauge(
+        "refreshd_database_pool_connections",
+        "Connections of the leader's pool, by what they do; a standby has none.",
+        _pool,
+        ("state",),
+    ),
+    Gauge(
+        "refreshd_config_last_reload_successful",
+        "1 when the settings were read without a fault the last time; 0: the old ones are kept, and the log says why.",
+        always(lambda state: None if state.config is None else float(state.config.successful)),
+    ),
+    Gauge(
+        "refreshd_config_last_reload_success_timestamp_seconds",
+        "When the settings that are in force were read.",
+        always(lambda state: None if state.config is None else seconds(state.config.succeeded_at)),
+    ),
     Gauge("refreshd_leader", "1 while this daemon holds the lease.", always(lambda state: float(state.leading))),
     Gauge(
         "refreshd_ready_condition",
@@ -221,7 +175,12 @@ _PROCESS = (
         _conditions,
         ("condition",),
     ),
-    Gauge("refreshd_build_info", "Always 1; the labels say what runs.", _build, ("version", "python_version")),
+    Gauge(
+        "refreshd_build_info",
+        "Always 1; the labels say what runs. Two versions side by side: finish the rollout.",
+        _build,
+        ("version", "revision", "python_version"),
+    ),
 )
 
-GAUGES = (*_LOGINS, *_RECONCILE, *_FLINKS, *_PROCESS)
+GAUGES = (*FLEET, *_RECONCILE, *_FLINKS, *_PROCESS)

@@ -1,5 +1,7 @@
 """The bounded values behind every label. What is not listed here never becomes a series: it falls under `other`, or is a bug."""
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
 
 from refreshd.core.codes import KNOWN_CODES, disposition_of, reaction_of
@@ -12,7 +14,7 @@ from refreshd.core.errors import (
     HeldByGuard,
     LeaseLost,
 )
-from refreshd.core.model import Disposition, Reaction, VerdictName
+from refreshd.core.model import Disposition, Operation, Reaction, VerdictName
 
 REFRESH_AGES = ("lt_1d", "1d_2d", "2d_3d", "3d_6d", "6d_7d", "ge_7d", "never")
 SCHEDULES = ("enabled", "disabled", "unknown")
@@ -32,11 +34,53 @@ STALE_VERDICTS = (
 CALL_FAILURES = ("timeout", "connect", "tls", "throttled", "auth", "server", "client", "malformed")
 """`FlinksError.reason`, as a trace carries it."""
 
-_STATUSES = frozenset({200, 202, 203, 400, 401, 403, 429, 500, 502, 503})
+TASKS = ("passes", "totals", "calls", "recorder", "feed", "lease")
+"""What a leadership runs side by side; when one of them breaks off, all begin again."""
+
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+POOL_STATES = ("idle", "in_use")
+
+LAPSES_WITHIN = ("1d", "2d", "3d")
+
+QUERIES = ("draw", "effects", "judge", "plan", "report", "trace", "totals", "pass", "commit", "other")
+"""The statements of the ledger, grouped by what the daemon does with them."""
+
+OTHER_INSTITUTIONS = "other"
+_INSTITUTION_LIMIT = 40
+_ODD_IN_A_NAME = re.compile(r"[^\w .&+-]")
+
+_STATUSES = frozenset({200, 401, 403, 429})
+_OPERATION_STATUSES: Mapping[Operation, frozenset[int]] = {
+    Operation.AUTHORIZE: frozenset({202, 203}),
+    Operation.AUTHORIZE_LIVE: frozenset({202, 203}),
+    Operation.GET_ACCOUNTS_DETAIL: frozenset({202}),
+    Operation.GET_ACCOUNTS_SUMMARY: frozenset({202}),
+}
+"""What is documented of some operations beside the statuses that every one can answer with."""
+
+_ASYNC: Mapping[Operation, Operation] = {
+    Operation.GET_ACCOUNTS_DETAIL_ASYNC: Operation.GET_ACCOUNTS_DETAIL,
+    Operation.GET_ACCOUNTS_SUMMARY_ASYNC: Operation.GET_ACCOUNTS_SUMMARY,
+}
 
 _REACTIONS_OF_A_REFRESH = frozenset(
     {Reaction.RETRY_LATER, Reaction.INSTITUTION_DOWN, Reaction.NEEDS_USER, Reaction.PERMANENT}
 )
+
+
+_QUERY_GROUPS: Mapping[str, Mapping[str, str]] = {
+    "work": {"": "draw"},
+    "effect": {"": "effects"},
+    "verdict": {"": "judge"},
+    "plan": {"": "plan"},
+    "report": {"": "report"},
+    "trace": {"": "trace"},
+    "totals": {"": "totals"},
+    "pass": {"": "pass"},
+    "transaction": {"commit": "commit"},
+}
+"""By noun, and under it by name; the blank name stands for all the others."""
 
 
 class PassFailure(StrEnum):
@@ -81,11 +125,28 @@ class DisableFailure(StrEnum):
     UNKNOWN_LOGIN = "unknown_login"
 
 
-def status_label(http_status: int | None) -> str:
-    """The status of a response; `error` when none arrived."""
+def operation_of(operation: Operation) -> Operation:
+    """The operation that a call counts under: polling for an answer is a part of asking for it."""
+    return _ASYNC.get(operation, operation)
+
+
+def status_label(operation: Operation, http_status: int | None) -> str:
+    """The status of a response where it is documented, else its class; `error` when none arrived."""
     if http_status is None:
         return "error"
-    return str(http_status) if http_status in _STATUSES else "other"
+    if http_status in _STATUSES | _OPERATION_STATUSES.get(operation_of(operation), frozenset()):
+        return str(http_status)
+    return {4: "4xx", 5: "5xx"}.get(http_status // 100, "other")
+
+
+def query_label(noun: str, name: str) -> str:
+    """The group that a named query counts under."""
+    return _QUERY_GROUPS.get(noun, {}).get(name) or _QUERY_GROUPS.get(noun, {}).get("", "other")
+
+
+def institution_label(name: str | None) -> str:
+    """The vendor's name in signs that no dashboard stumbles over, cut to a fixed length."""
+    return _ODD_IN_A_NAME.sub("_", name.strip())[:_INSTITUTION_LIMIT] if name and name.strip() else OTHER_INSTITUTIONS
 
 
 def failure_label(reason: str) -> str:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from refreshd.core.model import LedgerTotals
+from refreshd.core.totals import LedgerTotals
 from refreshd.metrics.state import PassTimes, State
 
 Samples = Mapping[tuple[str, ...], float]

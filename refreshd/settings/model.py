@@ -1,6 +1,7 @@
 """Every setting: its name, default, and what it means to the operator. Nothing is read here; `load` does that."""
 
 from datetime import time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -94,6 +95,10 @@ class Settings(BaseSettings):
     manual_refresh: ManualRefresh = Field(
         ManualRefresh.OFF,
         description="`stale` = one live Authorize per stale episode, for stale logins that are not in the report.",
+    )
+    cost_per_login_day: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        None,
+        description="What Flinks charges for a scheduled login and day, in your currency; metrics then say what leaks and what is saved.",
     )
     source_query_file: Path | None = Field(
         None, description="An SQL file whose rows (client_id, login_id, active) are the whole client list."

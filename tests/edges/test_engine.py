@@ -42,6 +42,7 @@ def _engine(passes: _Passes, clock: VirtualClock) -> Engine:
         on_pass_started=lambda: None,
         on_pass=lambda _: None,
         on_totals=lambda *_: None,
+        on_task_failed=lambda _: None,
         on_pause=lambda _: None,
         beat=lambda _: None,
     )
@@ -50,8 +51,8 @@ def _engine(passes: _Passes, clock: VirtualClock) -> Engine:
         reconciler=cast("Any", passes),
         queue=anything,
         pool=anything,
-        background=(),
-        clock=clock,
+        background={},
+        count=anything,
         rhythm=Rhythm(pass_interval=60.0, totals_interval=60.0, grace=1.0),
         hooks=hooks,
     )

@@ -48,6 +48,16 @@ LEADERS_OWN = (
     "refreshd_guard_holding",
     "refreshd_guard_limit_logins",
     "refreshd_held_logins",
+    "refreshd_saved_login_seconds",
+    "refreshd_leaking_cost",
+    "refreshd_saved_cost",
+    "refreshd_institution_logins",
+    "refreshd_lapsing_logins",
+    "refreshd_routine_remaining_logins",
+    "refreshd_routine_expected_end_timestamp_seconds",
+    "refreshd_routine_deadline_timestamp_seconds",
+    "refreshd_routine_lapsing_logins",
+    "refreshd_snapshot_interval_seconds",
 )
 CONSTANT = {
     "refreshd_stale_threshold_seconds",
@@ -56,6 +66,7 @@ CONSTANT = {
     "refreshd_flinks_limiter_period_seconds",
     "refreshd_observe_only",
     "refreshd_build_info",
+    "refreshd_cost_per_login_day",
 }
 
 
@@ -98,7 +109,7 @@ def test_a_leader_shows_no_login_gauge_before_its_first_totals() -> None:
     shown = leading()
     shown.on_pass(observed.pass_record())
     assert not {name for name in names(shown) if name.endswith("_logins")}
-    shown.publish(observed.totals())
+    shown.publish(observed.totals(), observed.prospects())
     assert set(LEADERS_OWN) <= names(shown)
 
 
@@ -112,9 +123,9 @@ def test_a_standby_exposes_none_of_the_leaders_gauges() -> None:
 
 def test_totals_that_come_after_the_lease_went_are_dropped_and_old_ones_do_not_come_back_with_it() -> None:
     shown = leading()
-    shown.publish(observed.totals())
+    shown.publish(observed.totals(), observed.prospects())
     shown.follow()
-    shown.publish(observed.totals())
+    shown.publish(observed.totals(), observed.prospects())
     shown.lead()
     assert value(shown, "refreshd_logins", verdict="fresh") is None
 
@@ -142,7 +153,7 @@ def test_the_last_success_outlives_a_leadership_so_that_failing_passes_show() ->
 def test_the_logins_by_verdict_sum_to_the_ledger_and_name_every_verdict() -> None:
     shown = leading()
     totals = observed.totals()
-    shown.publish(replace(totals, by_verdict={VerdictName.FRESH: 2}))
+    shown.publish(replace(totals, by_verdict={VerdictName.FRESH: 2}), observed.prospects())
     by_verdict = [value(shown, "refreshd_logins", verdict=verdict) for verdict in VerdictName]
     assert None not in by_verdict
     assert sum(number or 0 for number in by_verdict) == 2
@@ -150,21 +161,21 @@ def test_the_logins_by_verdict_sum_to_the_ledger_and_name_every_verdict() -> Non
 
 def test_a_label_that_no_longer_occurs_goes_back_to_zero_with_the_next_totals() -> None:
     shown = leading()
-    shown.publish(observed.totals())
+    shown.publish(observed.totals(), observed.prospects())
     assert value(shown, "refreshd_active_logins", refresh_age="ge_7d") == 49
-    shown.publish(replace(observed.totals(), active_by_age={}))
+    shown.publish(replace(observed.totals(), active_by_age={}), observed.prospects())
     assert value(shown, "refreshd_active_logins", refresh_age="ge_7d") == 0
 
 
 def test_the_time_that_leaks_is_exposed_in_the_base_unit() -> None:
     shown = leading()
-    shown.publish(observed.totals())
+    shown.publish(observed.totals(), observed.prospects())
     assert value(shown, "refreshd_leaking_login_seconds") == 7.5 * 86_400
 
 
 def test_failed_logins_are_zero_for_every_documented_code_and_other_for_an_unknown_one() -> None:
     shown = leading()
-    shown.publish(observed.totals())
+    shown.publish(observed.totals(), observed.prospects())
 
     def failed(code: str, disposition: str) -> float | None:
         return value(shown, "refreshd_failed_logins", error_code=code, disposition=disposition)
@@ -178,7 +189,7 @@ def test_failed_logins_are_zero_for_every_documented_code_and_other_for_an_unkno
 def test_two_unknown_codes_share_one_series() -> None:
     shown = leading()
     unknown = {("NEW_A", Disposition.UNKNOWN): 2, ("NEW_B", Disposition.UNKNOWN): 3}
-    shown.publish(replace(observed.totals(), failed=unknown))
+    shown.publish(replace(observed.totals(), failed=unknown), observed.prospects())
     assert value(shown, "refreshd_failed_logins", error_code="other", disposition="unknown") == 5
 
 
@@ -191,15 +202,15 @@ def test_the_failed_labels_are_documented_codes_that_are_about_a_refresh() -> No
 
 def test_ineligible_logins_are_absent_until_a_report_was_read() -> None:
     shown = leading()
-    shown.publish(replace(observed.totals(), reported_at=None))
+    shown.publish(replace(observed.totals(), reported_at=None), observed.prospects())
     assert "refreshd_ineligible_logins" not in names(shown)
-    shown.publish(observed.totals())
+    shown.publish(observed.totals(), observed.prospects())
     assert value(shown, "refreshd_ineligible_logins", ledger="absent") == 1
 
 
 def test_the_oldest_leak_is_zero_when_there_is_none_and_the_oldest_refresh_absent() -> None:
     shown = leading()
-    shown.publish(replace(observed.totals(), oldest_leak_at=None, oldest_refresh_at=None))
+    shown.publish(replace(observed.totals(), oldest_leak_at=None, oldest_refresh_at=None), observed.prospects())
     assert value(shown, "refreshd_oldest_inactive_scheduled_timestamp_seconds") == 0
     assert value(shown, "refreshd_oldest_refresh_timestamp_seconds") is None
 
@@ -262,11 +273,11 @@ def test_every_hold_is_counted_by_its_reason(reason: HoldReason) -> None:
 
 def test_the_guards_gauges_follow_the_held_plan_and_the_caps() -> None:
     shown = leading()
-    shown.publish(observed.totals())
+    shown.publish(observed.totals(), observed.prospects())
     assert value(shown, "refreshd_guard_holding") == 1
     assert value(shown, "refreshd_held_logins") == 12
     assert value(shown, "refreshd_guard_limit_logins") == 31  # a tenth of the 316 that are not confirmed off
-    shown.publish(replace(observed.totals(), held=0))
+    shown.publish(replace(observed.totals(), held=0), observed.prospects())
     assert value(shown, "refreshd_guard_holding") == 0
 
 
@@ -290,7 +301,9 @@ def test_a_disable_that_flinks_refuses_for_good_is_an_unknown_login() -> None:
 # Calls ----------------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "code"), [(200, "200"), (203, "203"), (418, "other"), (None, "error")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(200, "200"), (203, "203"), (418, "4xx"), (502, "5xx"), (301, "other"), (None, "error")]
+)
 def test_a_call_is_counted_by_operation_and_bounded_status(status: int | None, code: str) -> None:
     shown = metrics()
     shown.on_call(observed.trace(status=status))
@@ -302,7 +315,7 @@ def test_a_call_is_counted_by_operation_and_bounded_status(status: int | None, c
 def test_a_call_without_an_answer_is_a_failure_by_reason_and_flinks_is_down(failure: str, reason: str) -> None:
     shown = metrics()
     shown.on_call(observed.trace(status=None, failure=failure))
-    assert value(shown, "refreshd_flinks_request_failures_total", operation="authorize", reason=reason) == 1
+    assert value(shown, "refreshd_flinks_request_failures_total", reason=reason) == 1
     assert value(shown, "refreshd_flinks_up") == 0
     shown.on_call(observed.trace(status=401))
     assert value(shown, "refreshd_flinks_up") == 1

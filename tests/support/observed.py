@@ -1,5 +1,6 @@
 """Values that the daemon hands to metrics and page, and a day in which everything happens once."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from refreshd.core import conversation as conversations
 from refreshd.core.conversation import Conversation, Terms
 from refreshd.core.effects import ChangeFailed, Confirmed, Refused
+from refreshd.core.forecast import RoutineOutcome
 from refreshd.core.guard import GuardedChange, GuardPolicy, HoldReason, Withheld
 from refreshd.core.model import (
     CallTrace,
@@ -18,7 +20,6 @@ from refreshd.core.model import (
     Disposition,
     FetchDepth,
     HeldPlan,
-    LedgerTotals,
     LoginId,
     Operation,
     PassId,
@@ -26,9 +27,11 @@ from refreshd.core.model import (
     PlanState,
     VerdictName,
 )
+from refreshd.core.totals import LedgerTotals, RefreshValue
 from refreshd.core.turn import Turn
 from refreshd.health import Condition
-from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, operations_used
+from refreshd.ledger.totals import NAMED_INSTITUTIONS
+from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, Prospects, operations_used
 from refreshd.ports import PassRecord
 
 NOW = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
@@ -49,12 +52,13 @@ def policy(terms: Terms = DEFAULT_TERMS, *, manual_refresh: bool = False) -> Met
         guard=GuardPolicy(max_fraction=0.1, max_count=500),
         rate_per_minute=30,
         observe=False,
+        cost_per_login_day=0.25,
         operations=operations_used(terms, manual_refresh=manual_refresh),
     )
 
 
 def metrics(terms: Terms = DEFAULT_TERMS, *, manual_refresh: bool = False) -> Metrics:
-    return Metrics(version="1.2.3", policy=policy(terms, manual_refresh=manual_refresh))
+    return Metrics(version="1.2.3", revision="0f" * 20, policy=policy(terms, manual_refresh=manual_refresh))
 
 
 def totals() -> LedgerTotals:
@@ -87,12 +91,46 @@ def totals() -> LedgerTotals:
         inactive_by_schedule=MappingProxyType({"enabled": 15, "disabled": 84}),
         ineligible=MappingProxyType({"active": 55, "inactive": 2, "absent": 1}),
         leaking_login_days=7.5,
+        saved_login_days=2100.0,
+        by_institution=MappingProxyType(
+            {
+                ("FlinksCapital", RefreshValue.SUCCEEDING): 150,
+                ("FlinksCapital", RefreshValue.NEVER): 4,
+                ("Caisse d'épargne n° 7 <script>", RefreshValue.FAILING): 40,
+                (None, RefreshValue.NEVER): 9,
+            }
+        ),
         oldest_refresh_at=NOW - timedelta(days=40),
         oldest_leak_at=NOW - timedelta(days=2),
         held=12,
         backlog=3,
         reported_at=NOW - timedelta(minutes=9),
+        succeeded_at=NOW - timedelta(seconds=40),
     )
+
+
+def widest_totals() -> LedgerTotals:
+    """As many institutions as are told apart, each with every kind of login."""
+    names = [f"Institution {number}" for number in range(NAMED_INSTITUTIONS)]
+    counts = {(name, value): 5 for name in (*names, None) for value in RefreshValue}
+    return replace(totals(), by_institution=MappingProxyType(counts))
+
+
+def prospects() -> Prospects:
+    """A routine that will be over an hour too late."""
+    return Prospects(
+        lapsing={"1d": 2, "2d": 5, "3d": 9},
+        routine=RoutineOutcome(
+            remaining=120, ends_at=NOW + timedelta(hours=13), deadline=NOW + timedelta(hours=12), lapsing=3
+        ),
+        counted_again_in_seconds=15.0,
+    )
+
+
+class Pool:
+    """A pool of seven connections, three of them open."""
+
+    most, idle, in_use = 7, 1, 2
 
 
 def trace(
@@ -179,7 +217,7 @@ def everything_happens(shown: Metrics) -> None:
     shown.on_pass_failed(PassFailure.DATABASE, at=NOW)
     shown.on_pass(pass_record())
     shown.on_pass_started()
-    shown.publish(totals())
+    shown.publish(totals(), prospects())
     shown.on_call(trace())
     shown.on_call(trace(status=None, failure="timeout"))
     trying = change()
@@ -192,6 +230,14 @@ def everything_happens(shown: Metrics) -> None:
     shown.set_paused(is_paused=False)
     shown.waited(2.0)
     shown.on_lag(0.03)
+    shown.on_log("warning")
+    shown.on_task_failed("passes")
+    shown.set_schema(version=1, expected=1)
+    shown.set_pool(Pool())
+    shown.on_config_loaded(at=NOW)
+    shown.on_config_refused()
+    shown.database.waited(0.002)
+    shown.database.ran("totals", "cube", 0.2, failed=True)
 
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]

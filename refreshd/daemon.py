@@ -19,6 +19,8 @@ from refreshd.leading import Given, Leading
 from refreshd.lease import Lease
 from refreshd.ledger import Ledger
 from refreshd.listener import Listener
+from refreshd.logs import counted
+from refreshd.migrate import MigrationStatus
 from refreshd.pacing import Budget
 from refreshd.ports import Clock
 from refreshd.settings import Settings
@@ -52,7 +54,7 @@ class Daemon:
         Raises SchemaMismatch for a ledger that `refreshd migrate` must see to first, and SettingsError for an address that cannot be had.
         """
         app = web.make_app(self._watch.metrics.registry, self._watch.health, self._watch.overview)
-        with plain_errors():
+        with counted(self._watch.metrics.on_log), plain_errors():
             async with (
                 web.serve(app, str(self._settings.listen)) as address,
                 reachable_database(database_url(self._settings)) as url,
@@ -83,8 +85,7 @@ class Daemon:
         """Stand by, lead, and survive the end of it."""
         try:
             with plain_errors():
-                await check_schema(url, self._settings)
-                self._watch.database_answers()
+                self._watch.database_answers(await check_schema(url, self._settings))
                 self._watch.follow()
                 _log.info("standing_by", holder=lease.holder)
                 if await lease.wait_for_turn(stop, self._notified):
@@ -99,8 +100,10 @@ class Daemon:
     async def _lead(self, url: str, lease: Lease, transport: AiohttpTransport, stop: asyncio.Event) -> None:
         settings = self._settings
         sessions = settings.concurrency + _SESSIONS_BESIDE_CALLS
-        async with postgres.open_database(url, schema=settings.database_schema, size=sessions) as database:
-            self._watch.lead()
+        async with postgres.open_database(
+            url, schema=settings.database_schema, size=sessions, observer=self._watch.metrics.database
+        ) as database:
+            self._watch.lead(database)
             _log.info("leading", holder=lease.holder, term=lease.term)
             async with self._leadership(url, Ledger(database), lease, transport) as leading:
                 await leading.engine.run(stop)
@@ -144,11 +147,11 @@ async def held(lease: Lease, budget: Budget) -> AsyncIterator[None]:
             done.set()
 
 
-async def check_schema(url: str, settings: Settings) -> None:
+async def check_schema(url: str, settings: Settings) -> MigrationStatus:
     """Raise SchemaMismatch, naming the command that mends it, unless this refreshd can run on the ledger's schema."""
     session = await postgres.connect(url, schema=settings.database_schema, name="refreshd")
     try:
-        await migrate.require_current(session)
+        return await migrate.require_current(session)
     finally:
         await postgres.close(session)
 

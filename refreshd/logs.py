@@ -6,7 +6,8 @@ Redaction here is the second line of defence. The first is that no secret and no
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TextIO
 
 import structlog
@@ -57,10 +58,32 @@ def configure_logging(*, as_json: bool | None = None, level: int = logging.INFO,
             ],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level, force=True)
+    counting = [each for each in logging.getLogger().handlers if isinstance(each, _Counting)]
+    logging.basicConfig(handlers=[handler, *counting], level=level, force=True)
     logging.captureWarnings(capture=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+class _Counting(logging.Handler):
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        super().__init__()
+        self._on_line = on_line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._on_line(record.levelname.lower())
+
+
+@contextmanager
+def counted(on_line: Callable[[str], None]) -> Iterator[None]:
+    """Tell `on_line` the level of every line of the process while the block runs, however often logging is configured anew in it."""
+    counting = _Counting(on_line)
+    root = logging.getLogger()
+    root.addHandler(counting)
+    try:
+        yield
+    finally:
+        root.removeHandler(counting)
 
 
 def _renderer(stream: TextIO, *, as_json: bool) -> Processor:

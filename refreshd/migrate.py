@@ -60,6 +60,18 @@ class MigrationStatus:
     newer: tuple[AppliedMigration, ...]
 
     @property
+    def version(self) -> int:
+        """The newest migration that the schema has; 0 for none."""
+        return max((each.number for each in self.applied), default=0)
+
+    @property
+    def expected(self) -> int:
+        """The newest migration that this refreshd knows."""
+        missing = {each.number for each in self.missing}
+        known = missing | {each.number for each in self.applied} - {each.number for each in self.newer}
+        return max(known, default=0)
+
+    @property
     def is_current(self) -> bool:
         """Whether this refreshd can run on the schema; newer migrations that only add do not hinder it."""
         return not self.missing and not self.altered and all(migration.additive for migration in self.newer)

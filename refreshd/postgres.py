@@ -5,11 +5,12 @@ through as it came.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import asyncpg
+from asyncpg.connection import LoggedQuery
 from asyncpg.pool import PoolConnectionProxy
 
 from refreshd.core.errors import LedgerUnavailable, RefreshdError, RowsLocked, SchemaMismatch, Unstorable
@@ -112,17 +113,47 @@ async def connect(
         )
 
 
+class Observer(Protocol):
+    """Hears how a pool is doing. Must not block and must not raise."""
+
+    def waited(self, seconds: float) -> None:
+        """Somebody got a session, after so long."""
+        ...
+
+    def ran(self, statement: str, seconds: float, *, failed: bool) -> None:
+        """A statement is over: its text as it was sent, never its values."""
+        ...
+
+
 class Database:
     """A pool of sessions on one schema."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", observer: Observer | None = None) -> None:
         self._pool = pool
+        self._observer = observer
+
+    @property
+    def most(self) -> int:
+        """Sessions that the pool opens at most."""
+        return self._pool.get_max_size()
+
+    @property
+    def idle(self) -> int:
+        return self._pool.get_idle_size()
+
+    @property
+    def in_use(self) -> int:
+        return self._pool.get_size() - self._pool.get_idle_size()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
         """One session, its errors in our words."""
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
         with database_trouble():
             async with self._pool.acquire(timeout=CONNECT_SECONDS) as session:
+                if self._observer is not None:
+                    self._observer.waited(loop.time() - asked_at)
                 yield session
 
     @asynccontextmanager
@@ -152,7 +183,9 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(url: str, *, schema: str, size: int, name: str = "refreshd") -> AsyncIterator[Database]:
+async def open_database(
+    url: str, *, schema: str, size: int, name: str = "refreshd", observer: Observer | None = None
+) -> AsyncIterator[Database]:
     """The pool for as long as the block runs."""
     with database_trouble():
         pool = await asyncpg.create_pool(
@@ -163,11 +196,25 @@ async def open_database(url: str, *, schema: str, size: int, name: str = "refres
             command_timeout=COMMAND_SECONDS,
             server_settings=session_settings(schema, name=name) | {"lock_timeout": LOCK_TIMEOUT},
             reset=_leave_as_it_is,
+            init=None if observer is None else _telling(observer),
         )
     try:
-        yield Database(pool)
+        yield Database(pool, observer)
     finally:
         await _close(pool)
+
+
+def _telling(observer: Observer) -> Callable[[Connection], Coroutine[None, None, None]]:
+    """Has each new session of a pool tell of its statements."""
+
+    def tell(query: LoggedQuery) -> None:
+        failed = query.exception is not None and not isinstance(query.exception, asyncio.CancelledError)
+        observer.ran(query.query, query.elapsed, failed=failed)
+
+    async def begin(session: Connection) -> None:
+        session.add_query_logger(tell)
+
+    return begin
 
 
 async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:

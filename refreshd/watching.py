@@ -14,7 +14,8 @@ from refreshd.core.totals import LedgerTotals
 from refreshd.dispatch import Settled
 from refreshd.engine import Counted
 from refreshd.health import Condition, Health, Role
-from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, Prospects, operations_used
+from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, PoolUse, Prospects, operations_used
+from refreshd.migrate import MigrationStatus
 from refreshd.overview import BudgetUse, Overview, said_of_pause
 from refreshd.pacing import Budget
 from refreshd.ports import Clock, PassRecord
@@ -77,10 +78,13 @@ class Watch:
         self._totals = counted.totals
         self._plans = tuple(counted.plans)
         outcome = forecast.routine_outcome(
-            counted.deadlines.routine_due, self._terms, self._settings.rate_per_minute, self._clock.now()
+            counted.deadlines.routine_due, self._terms, self._rate_in_force(), self._clock.now()
         )
         prospects = Prospects(lapsing=counted.deadlines.lapsing, routine=outcome, counted_again_in_seconds=again_in)
         self.metrics.publish(counted.totals, prospects)
+
+    def _rate_in_force(self) -> float:
+        return self._settings.rate_per_minute if self.budget is None else self.budget.rate_per_minute
 
     def on_task_failed(self, task: str) -> None:
         self.metrics.on_task_failed(task)
@@ -118,9 +122,10 @@ class Watch:
         """The event loop runs, and says so from now on."""
         self.health.expect("event_loop", within_seconds=_LAG_WITHIN_SECONDS, at=_loop_seconds())
 
-    def database_answers(self) -> None:
+    def database_answers(self, schema: MigrationStatus) -> None:
         """The database is there, and the schema is what this refreshd needs."""
         self.metrics.set_database_up(is_up=True)
+        self.metrics.set_schema(version=schema.version, expected=schema.expected)
         self.health.holds(Condition.DATABASE)
         self.health.holds(Condition.SCHEMA)
         self._show_conditions()
@@ -136,8 +141,9 @@ class Watch:
             self.health.fails(Condition.DATABASE, error.message)
         self._show_conditions()
 
-    def lead(self) -> None:
-        """The lease is ours."""
+    def lead(self, pool: PoolUse | None = None) -> None:
+        """The lease is ours, and this is the pool that the leadership works with."""
+        self.metrics.set_pool(pool)
         self.health.become(Role.LEADER)
         self.health.holds(Condition.CREDENTIALS)
         interval = self._settings.pass_interval.total_seconds()
@@ -153,6 +159,7 @@ class Watch:
         self._last_pass, self._totals, self._plans, self._pause = None, None, None, None
         self.health.remark("pause", None)
         self.metrics.follow()
+        self.metrics.set_pool(None)
         self._show_conditions()
 
     def _show_conditions(self) -> None:

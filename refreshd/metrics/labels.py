@@ -43,9 +43,6 @@ POOL_STATES = ("idle", "in_use")
 
 LAPSES_WITHIN = ("1d", "2d", "3d")
 
-QUERIES = ("draw", "effects", "judge", "plan", "report", "trace", "totals", "pass", "commit", "other")
-"""The statements of the ledger, grouped by what the daemon does with them."""
-
 OTHER_INSTITUTIONS = "other"
 _INSTITUTION_LIMIT = 40
 _ODD_IN_A_NAME = re.compile(r"[^\w .&+-]")
@@ -67,20 +64,6 @@ _ASYNC: Mapping[Operation, Operation] = {
 _REACTIONS_OF_A_REFRESH = frozenset(
     {Reaction.RETRY_LATER, Reaction.INSTITUTION_DOWN, Reaction.NEEDS_USER, Reaction.PERMANENT}
 )
-
-
-_QUERY_GROUPS: Mapping[str, Mapping[str, str]] = {
-    "work": {"": "draw"},
-    "effect": {"": "effects"},
-    "verdict": {"": "judge"},
-    "plan": {"": "plan"},
-    "report": {"": "report"},
-    "trace": {"": "trace"},
-    "totals": {"": "totals"},
-    "pass": {"": "pass"},
-    "transaction": {"commit": "commit"},
-}
-"""By noun, and under it by name; the blank name stands for all the others."""
 
 
 class PassFailure(StrEnum):
@@ -137,11 +120,6 @@ def status_label(operation: Operation, http_status: int | None) -> str:
     if http_status in _STATUSES | _OPERATION_STATUSES.get(operation_of(operation), frozenset()):
         return str(http_status)
     return {4: "4xx", 5: "5xx"}.get(http_status // 100, "other")
-
-
-def query_label(noun: str, name: str) -> str:
-    """The group that a named query counts under."""
-    return _QUERY_GROUPS.get(noun, {}).get(name) or _QUERY_GROUPS.get(noun, {}).get("", "other")
 
 
 def institution_label(name: str | None) -> str:

@@ -2,7 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Summary
 
-from refreshd.metrics.labels import LOG_LEVELS, QUERIES, TASKS, query_label
+from refreshd.metrics.labels import LOG_LEVELS, TASKS
+from refreshd.metrics.statements import QUERIES, query_label
 
 _LAG_SECONDS = (0.025, 0.1, 0.5, 1)
 _POOL_SECONDS = (0.01, 0.1, 1)
@@ -77,9 +78,8 @@ class DatabaseCounters:
     def waited(self, seconds: float) -> None:
         self._wait.observe(seconds)
 
-    def ran(self, noun: str, name: str, seconds: float, *, failed: bool) -> None:
-        """A statement of `sql/queries/<noun>.sql` is over."""
-        query = query_label(noun, name)
+    def ran(self, statement: str, seconds: float, *, failed: bool) -> None:
+        query = query_label(statement)
         self._durations[query].observe(seconds)
         if failed:
             self._failed[query].inc()

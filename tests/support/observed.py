@@ -237,7 +237,7 @@ def everything_happens(shown: Metrics) -> None:
     shown.on_config_loaded(at=NOW)
     shown.on_config_refused()
     shown.database.waited(0.002)
-    shown.database.ran("totals", "cube", 0.2, failed=True)
+    shown.database.ran("COMMIT;", 0.2, failed=True)
 
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]

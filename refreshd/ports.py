@@ -26,6 +26,7 @@ from refreshd.core.model import (
     Verdict,
     VerdictName,
 )
+from refreshd.core.plans import Decision, Fate
 from refreshd.core.totals import Deadlines, LedgerTotals
 
 
@@ -122,7 +123,7 @@ class PassLedger(Protocol):
         ...
 
     async def plans(self) -> Sequence[HeldPlan]:
-        """Held and approved plans, the newest first."""
+        """Held, approved and rejected plans, the newest first."""
         ...
 
     async def pause(self) -> Pause | None:
@@ -234,6 +235,14 @@ class StoredLogin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanMember:
+    """A login that a plan ever covered, as it is now, and what became of it."""
+
+    login: StoredLogin
+    fate: Fate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedClient:
     """A client of a login, as the application has written it."""
 
@@ -305,6 +314,18 @@ class ReadingLedger(Protocol):
 
     async def plan_members(self, plan_id: PlanId, *, after: LoginId | None, limit: int) -> Sequence[StoredLogin]: ...
 
+    async def plan(self, plan_id: PlanId) -> HeldPlan | None: ...
+
+    async def plan_fates(self, plan_id: PlanId) -> Mapping[Fate, int]:
+        """What became of all that the plan ever covered or intended, counted."""
+        ...
+
+    async def plan_story(self, plan_id: PlanId, *, after: LoginId | None, limit: int) -> Sequence[PlanMember]:
+        """The next of all that the plan ever covered or intended and the ledger still knows, by LoginId."""
+        ...
+
+    async def plan_decisions(self, plan_id: PlanId) -> Sequence[Decision]: ...
+
     async def clients_of(self, login_id: LoginId) -> Sequence[LinkedClient]: ...
 
     async def calls_of(self, login_id: LoginId, *, limit: int) -> Sequence[CallTrace]:
@@ -316,7 +337,7 @@ class ReadingLedger(Protocol):
         ...
 
     async def plans(self, *, closed_too: bool = False) -> Sequence[HeldPlan]:
-        """Held and approved plans, the newest first."""
+        """Held, approved and rejected plans, the newest first."""
         ...
 
     async def passes(self, *, limit: int) -> Sequence[StoredPass]:

@@ -173,9 +173,7 @@ class Reconciler:
             logins=digest.count,
             remaining=digest.count,
             allowance=withheld.allowance,
-            approved_at=None,
-            approved_until=None,
-            approval_reason=None,
+            weighed=withheld.weighed,
         )
         await self._ledger.hold(held, now=this.now, pass_id=this.pass_id, term=this.term)
         tally.held += digest.count

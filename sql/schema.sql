@@ -65,16 +65,28 @@ CREATE TABLE reconcile_pass (
 CREATE TABLE plan (
     plan_id text PRIMARY KEY CHECK (plan_id <> ''),
     change text NOT NULL CHECK (change IN ('disable', 'enable')),
-    state text NOT NULL CHECK (state IN ('held', 'approved', 'closed')),
+    state text NOT NULL CHECK (state IN ('held', 'approved', 'rejected', 'closed')),
     held_at timestamptz NOT NULL,
     pass_id bigint,
     reason text NOT NULL,
     sentence text NOT NULL,
     logins integer NOT NULL CHECK (logins > 0),
     allowance integer NOT NULL,
+    -- what the guard weighed then: the ledger as it was, and the operator's caps
+    ledger_logins bigint NOT NULL,
+    ledger_active bigint NOT NULL,
+    not_confirmed_off bigint NOT NULL,
+    changed_in_window bigint NOT NULL,
+    accepted_active bigint,
+    max_fraction double precision NOT NULL,
+    max_count integer NOT NULL,
     approved_at timestamptz,
     approved_until timestamptz,
     approval_reason text,
+    rejected_at timestamptz,
+    rejection_reason text,
+    CHECK ((state = 'rejected') = (rejected_at IS NOT NULL)),
+    CHECK ((rejected_at IS NULL) = (rejection_reason IS NULL)),
     CHECK ((approved_at IS NULL) = (approved_until IS NULL)),
     CHECK ((state = 'approved') <= (approved_until IS NOT NULL))
 );
@@ -177,8 +189,9 @@ CREATE TABLE schedule_change (
     event_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     login_id uuid NOT NULL,
     change text NOT NULL CHECK (change IN ('disable', 'enable')),
-    event text NOT NULL CHECK (event IN ('held', 'approved', 'intended', 'sent', 'confirmed', 'failed', 'withdrawn', 'undone')),
-    -- NULL for held and approved, and for an answer that came after its intent was withdrawn
+    event text NOT NULL CHECK (event IN (
+        'held', 'approved', 'rejected', 'intended', 'sent', 'confirmed', 'failed', 'withdrawn', 'undone')),
+    -- NULL for held, approved and rejected, and for an answer that came after its intent was withdrawn
     intent_id bigint,
     at timestamptz NOT NULL,
     reason text NOT NULL,
@@ -193,6 +206,7 @@ CREATE TABLE schedule_change (
 );
 
 CREATE INDEX schedule_change_by_login ON schedule_change (login_id, event_id);
+CREATE INDEX schedule_change_by_plan ON schedule_change (plan_id, login_id) WHERE plan_id IS NOT NULL;
 CREATE INDEX schedule_change_in_caps ON schedule_change (change, at, login_id)
     WHERE event IN ('intended', 'confirmed') AND NOT outside_caps;
 
@@ -201,8 +215,10 @@ CREATE TABLE decision (
     decision_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     at timestamptz NOT NULL,
     decided_by text NOT NULL CHECK (decided_by <> ''),
-    decision text NOT NULL CHECK (decision IN ('pause', 'resume')),
-    reason text NOT NULL
+    decision text NOT NULL CHECK (decision IN ('pause', 'resume', 'approve', 'reject')),
+    plan_id text,
+    reason text NOT NULL,
+    CHECK ((plan_id IS NULL) = (decision IN ('pause', 'resume')))
 );
 
 -- One row: whether people have stopped all vendor writes. A writer locks it FOR SHARE while it marks a change as sent, so that a pause

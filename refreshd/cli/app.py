@@ -11,11 +11,11 @@ import typer
 import refreshd
 from refreshd.cli.checkup import doctor
 from refreshd.cli.clients import import_clients
-from refreshd.cli.decide import pause, resume
+from refreshd.cli.decide import approve, pause, reject, resume
 from refreshd.cli.explain import explain
 from refreshd.cli.logins import logins
 from refreshd.cli.plan import plan
-from refreshd.cli.plans import approve, plans
+from refreshd.cli.plans import plans
 from refreshd.cli.schema import migrate
 from refreshd.cli.screen import Screen
 from refreshd.cli.service import demo, once, run
@@ -60,6 +60,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     (_DECIDE, "plan", plan),
     (_DECIDE, "plans", plans),
     (_DECIDE, "approve", approve),
+    (_DECIDE, "reject", reject),
     (_DECIDE, "pause", pause),
     (_DECIDE, "resume", resume),
     (_SET_UP, "doctor", doctor),

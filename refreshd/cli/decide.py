@@ -1,4 +1,4 @@
-"""`refreshd pause` and `refreshd resume`: stop vendor writes at run time, for all copies, and let them go on."""
+"""What an operator decides: `approve` and `reject` a plan, `pause` and `resume` all vendor writes."""
 
 import getpass
 import socket
@@ -8,15 +8,41 @@ import typer
 from rich.text import Text
 
 from refreshd import overview
+from refreshd.cli import phrases
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.screen import Screen, clean
 from refreshd.cli.session import ledger_settings, opened
 from refreshd.cli.shapes import pause_as_json
 from refreshd.cli.start import run_async
 from refreshd.core.errors import SettingsError
+from refreshd.core.guard import WINDOW
 from refreshd.settings import Settings
 
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the decision, and shown.")]
+
+
+WhichPlan = Annotated[
+    str, typer.Argument(metavar="PLAN_ID", help="The plan, or as much of the beginning of its id as is unique.")
+]
+
+
+def approve(*, plan_id: WhichPlan, reason: Reason, config: Config = None, as_json: AsJson = False) -> None:
+    """Let a held plan go ahead, for 24 hours.
+
+    The approval covers exactly the logins of that plan. Each is judged again before anything is sent: clients who came back drop out,
+    and newcomers need a plan of their own. The first approval of a ledger also accepts its totals as plausible. A plan that was
+    rejected may be approved after all.
+    """
+    run_async(_approve(Screen(), ledger_settings(config), plan_id, given(reason), as_json=as_json))
+
+
+def reject(*, plan_id: WhichPlan, reason: Reason, config: Config = None, as_json: AsJson = False) -> None:
+    """Say no to a plan: nothing of it is sent.
+
+    Its logins stay under it, so that no other plan takes them up, and count as held. A login leaves it when a client of it is active
+    again. Meanwhile no new totals are accepted as plausible.
+    """
+    run_async(_reject(Screen(), ledger_settings(config), plan_id, given(reason), as_json=as_json))
 
 
 def pause(*, reason: Reason, config: Config = None, as_json: AsJson = False) -> None:
@@ -47,6 +73,39 @@ def given(reason: str) -> str:
     if not reason.strip():
         raise SettingsError("--reason is empty", hint="say in a few words why, for whoever reads it later")
     return reason.strip()
+
+
+async def _approve(screen: Screen, settings: Settings, prefix: str, reason: str, *, as_json: bool) -> None:
+    async with opened(settings) as here:
+        plan_id = await here.ledger.find_plan(prefix)
+        until = here.now + WINDOW
+        covered = await here.ledger.approve_plan(plan_id, by=operator(), reason=reason, now=here.now, until=until)
+        leader, standing = await here.ledger.leader(), await here.ledger.pause()
+    if as_json:
+        screen.json({"plan_id": plan_id, "logins": covered, "approved_until": until})
+        return
+    said = f"plan {plan_id}: it covers {phrases.counted(covered, 'login')} until {phrases.stamp(until)}."
+    screen.line(Text.assemble(("Approved ", "bold green"), said))
+    screen.line("Each is judged again before anything is sent; clients who came back drop out.")
+    if leader is None or not leader.held:
+        screen.line("No daemon leads this ledger now; refreshd run, or refreshd once, carries it out.", style="yellow")
+    if standing is not None:
+        screen.line(f"But {clean(overview.said_of_pause(standing))}.", style="yellow")
+
+
+async def _reject(screen: Screen, settings: Settings, prefix: str, reason: str, *, as_json: bool) -> None:
+    async with opened(settings) as here:
+        plan_id = await here.ledger.find_plan(prefix)
+        covered = await here.ledger.reject_plan(plan_id, by=operator(), reason=reason, now=here.now)
+    if as_json:
+        screen.json({"plan_id": plan_id, "logins": covered})
+        return
+    said = (
+        f"plan {plan_id}: nothing is sent for its {phrases.counted(covered, 'login')}, and no other plan takes them up."
+    )
+    screen.line(Text.assemble(("Rejected ", "bold yellow"), said))
+    screen.line("They stay on, and billed. A login leaves the plan when a client of it is active again.")
+    screen.line(Text.assemble("To let it go after all  ", (f'refreshd approve {plan_id} --reason "..."', "bold")))
 
 
 async def _pause(screen: Screen, settings: Settings, reason: str, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from refreshd.cli import phrases
 from refreshd.cli.options import AsJson, Config
+from refreshd.cli.plan_story import tell_plan
 from refreshd.cli.plans import show_plan
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, ledger_settings, opened, preview_policy
@@ -37,13 +38,26 @@ _REASONS = {
 """The reasons of a change, short enough for a table."""
 
 
-def plan(*, show_all: All = False, config: Config = None, as_json: AsJson = False) -> None:
+Show = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLAN_ID",
+        help="Tell of one stored plan instead: its logins, what the guard weighed, who decided what, and what has changed since.",
+    ),
+]
+
+
+def plan(*, show: Show = None, show_all: All = False, config: Config = None, as_json: AsJson = False) -> None:
     """Show what would change at Flinks, and why; change nothing.
 
     Worked out at this moment from the ledger's evidence, by the rules that the daemon follows, the guard's among them. Nothing is sent,
     stored, or asked of Flinks.
     """
-    run_async(_plan(Screen(), ledger_settings(config), show_all=show_all, as_json=as_json))
+    screen, settings = Screen(), ledger_settings(config)
+    if show is None:
+        run_async(_plan(screen, settings, show_all=show_all, as_json=as_json))
+    else:
+        run_async(tell_plan(screen, settings, show, show_all=show_all, as_json=as_json))
 
 
 async def _plan(screen: Screen, settings: Settings, *, show_all: bool, as_json: bool) -> None:
@@ -156,7 +170,7 @@ def _show_guard(screen: Screen, settings: Settings, proposed: Proposed) -> None:
     else:
         screen.line(Text.assemble(("Held by the guard: ", "bold yellow"), f"{proposed.withheld.sentence}."))
         screen.line(f"The daemon's next pass holds it as plan {proposed.plan_id}; nothing of it is sent before")
-        screen.line(f"refreshd approve {proposed.plan_id}", indent=4, style="bold")
+        screen.line(f'refreshd approve {proposed.plan_id} --reason "..."', indent=4, style="bold")
 
 
 def _show_sum(screen: Screen, settings: Settings, found: Preview) -> None:

@@ -1,5 +1,6 @@
-"""`refreshd plans` and `refreshd approve`: what the guard holds, and letting it go."""
+"""`refreshd plans`: what the guard holds, what it weighed, and what has changed since."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -12,42 +13,33 @@ from refreshd.cli.screen import Screen, clean
 from refreshd.cli.session import ledger_settings, opened
 from refreshd.cli.shapes import plan_as_json
 from refreshd.cli.start import run_async
-from refreshd.core.guard import WINDOW
-from refreshd.core.model import HeldPlan, PlanId, PlanState
+from refreshd.core.model import HeldPlan, PlanState
+from refreshd.core.plans import Fate, fate_words, since_then
 from refreshd.settings import Settings
 
 ClosedToo = Annotated[
     bool, typer.Option("--closed", metavar="", help="List also the plans that cover no login any more.")
 ]
-WhichPlan = Annotated[
-    str, typer.Argument(metavar="PLAN_ID", help="The plan, or as much of the beginning of its id as is unique.")
-]
-Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the plan and with each login.")]
 
 
 def plans(*, closed: ClosedToo = False, config: Config = None, as_json: AsJson = False) -> None:
-    """List the plans that the guard holds, and the approved ones."""
+    """List the plans that the guard holds, and the approved and rejected ones, each with what has changed since."""
     run_async(_plans(Screen(), ledger_settings(config), closed_too=closed, as_json=as_json))
-
-
-def approve(*, plan_id: WhichPlan, reason: Reason = "", config: Config = None, as_json: AsJson = False) -> None:
-    """Let a held plan go ahead, for 24 hours.
-
-    The approval covers exactly the logins of that plan. Each is judged again before anything is sent: clients who came back drop out,
-    and newcomers need a plan of their own. The first approval of a ledger also accepts its totals as plausible.
-    """
-    run_async(_approve(Screen(), ledger_settings(config), plan_id, reason, as_json=as_json))
 
 
 async def _plans(screen: Screen, settings: Settings, *, closed_too: bool, as_json: bool) -> None:
     async with opened(settings) as here:
         found = await here.ledger.plans(closed_too=closed_too)
+        fates = {each.plan_id: await here.ledger.plan_fates(each.plan_id) for each in found}
     if as_json:
-        screen.json([plan_as_json(each) for each in found])
-    elif not found:
+        screen.json([{**plan_as_json(each), "fates": dict(fates[each.plan_id])} for each in found])
+        return
+    if not found:
         screen.line("No plan waits. `refreshd plan` shows what the next pass would change.")
-    for each in [] if as_json else found:
+    for each in found:
         show_plan(screen, each, here.now)
+        screen.line(_weighed(each), indent=2, style="dim")
+        show_since_then(screen, each, fates[each.plan_id])
 
 
 def show_plan(screen: Screen, plan: HeldPlan, now: datetime) -> None:
@@ -56,36 +48,36 @@ def show_plan(screen: Screen, plan: HeldPlan, now: datetime) -> None:
     gone = plan.logins - plan.remaining
     screen.title(f"Plan {plan.plan_id}: {what}" + (f" (of {phrases.number(plan.logins)})" if gone else ""))
     screen.line(f"Held {phrases.age(plan.held_at, now)}: {plan.sentence}.", indent=2)
+    screen.line(_standing(plan, now), indent=2)
+
+
+def _standing(plan: HeldPlan, now: datetime) -> Text:
     if plan.state is PlanState.CLOSED:
-        screen.line("Closed: it covers no login any more.", indent=2, style="dim")
-    elif plan.approved_until is not None and plan.approved_until > now:
+        return Text("Closed: it covers no login any more.", "dim")
+    if plan.approved_until is not None and plan.approved_until > now:
         why = f": {clean(plan.approval_reason)}" if plan.approval_reason else ""
-        screen.line(f"Approved until {phrases.when(plan.approved_until, now)}{why}.", indent=2, style="green")
-    else:
-        screen.line(
-            Text.assemble("Nothing of it is sent before  ", (f"refreshd approve {plan.plan_id}", "bold")), indent=2
-        )
+        return Text(f"Approved until {phrases.when(plan.approved_until, now)}{why}.", "green")
+    approve = (f'refreshd approve {plan.plan_id} --reason "..."', "bold")
+    if plan.state is PlanState.REJECTED:
+        said = f"Rejected {phrases.when(plan.rejected_at, now)}: {clean(plan.rejection_reason or '')}. To let it go after all  "
+        return Text.assemble((said, "yellow"), approve)
+    return Text.assemble("Nothing of it is sent before  ", approve)
 
 
-async def _approve(screen: Screen, settings: Settings, prefix: str, reason: str, *, as_json: bool) -> None:
-    async with opened(settings) as here:
-        plan_id = await here.ledger.find_plan(prefix)
-        until = here.now + WINDOW
-        covered = await here.ledger.approve_plan(plan_id, reason=reason, now=here.now, until=until)
-        leader = await here.ledger.leader()
-    if as_json:
-        screen.json({"plan_id": plan_id, "logins": covered, "approved_until": until})
-        return
-    _show_approval(screen, plan_id, covered, f"{phrases.stamp(until)}")
-    if leader is None or not leader.held:
-        screen.line("No daemon leads this ledger now; refreshd run, or refreshd once, carries it out.", style="yellow")
-
-
-def _show_approval(screen: Screen, plan_id: PlanId, covered: int, until: str) -> None:
-    screen.line(
-        Text.assemble(
-            ("Approved ", "bold green"),
-            f"plan {plan_id}: it covers {phrases.counted(covered, 'login')} until {until}.",
-        )
+def _weighed(plan: HeldPlan) -> str:
+    then = plan.weighed
+    accepted = (
+        "never accepted"
+        if then.accepted_active is None
+        else f"last accepted with {phrases.number(then.accepted_active)} active"
     )
-    screen.line("Each is judged again before anything is sent; clients who came back drop out.")
+    return (
+        f"The guard weighed {phrases.counted(then.logins, 'login')}, {phrases.number(then.active)} active, {accepted};"
+        f" {phrases.number(then.changed_in_window)} changed in 24 h; {phrases.number(plan.allowance)} may go without approval."
+    )
+
+
+def show_since_then(screen: Screen, plan: HeldPlan, fates: Mapping[Fate, int]) -> None:
+    """Who is not in it any more, and why."""
+    changed = [f"{phrases.number(count)} {fate_words(fate, plan.change)}" for fate, count in since_then(fates)]
+    screen.line(f"Since then: {phrases.listed(changed) if changed else 'nothing has changed'}.", indent=2, style="dim")

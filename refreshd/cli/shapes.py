@@ -1,8 +1,11 @@
 """What `--json` writes of each value: names that other programs rely on. Adding one is safe, renaming one is not."""
 
+from dataclasses import asdict
+
 from refreshd.core import codes
 from refreshd.core.evidence import seen_at
 from refreshd.core.model import CallTrace, HeldPlan, Pause
+from refreshd.core.plans import Decision, Moved
 from refreshd.ports import Leader, Orphan, ScheduleEvent, StoredLogin, StoredPass
 
 
@@ -38,10 +41,21 @@ def plan_as_json(held: HeldPlan) -> dict[str, object]:
         "logins": held.logins,
         "remaining": held.remaining,
         "allowance": held.allowance,
+        "weighed": asdict(held.weighed),
         "approved_at": held.approved_at,
         "approved_until": held.approved_until,
         "approval_reason": held.approval_reason,
+        "rejected_at": held.rejected_at,
+        "rejection_reason": held.rejection_reason,
     }
+
+
+def moved_as_json(each: Moved) -> dict[str, object]:
+    return {"name": each.name, "then": each.then, "now": each.now}
+
+
+def decision_as_json(each: Decision) -> dict[str, object]:
+    return {"at": each.at, "decided_by": each.decided_by, "decision": each.decision, "reason": each.reason}
 
 
 def pause_as_json(pause: Pause | None) -> dict[str, object] | None:

@@ -21,7 +21,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from refreshd.core.evidence import approval_runs
-from refreshd.core.model import Change, ChangeReason, Evidence, Intent, LoginId, Plan, PlannedChange, PlanTotals
+from refreshd.core.model import (
+    Change,
+    ChangeReason,
+    Evidence,
+    Intent,
+    LoginId,
+    Plan,
+    PlannedChange,
+    PlanState,
+    PlanTotals,
+    Weighed,
+)
 
 ALWAYS_ALLOWED = 5
 """A ledger so small that the fraction rounds to nothing may still lose this many logins a day."""
@@ -67,11 +78,12 @@ class GuardedChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withheld:
-    """Why a plan may not go ahead by itself; `allowance` is what the caps would let through in 24 h."""
+    """Why a plan may not go ahead by itself; `allowance` is what the caps would let through in 24 h, `weighed` what spoke for it."""
 
     reason: HoldReason
     sentence: str
     allowance: int
+    weighed: Weighed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,38 +106,58 @@ def weigh(change: Change, totals: PlanTotals, policy: GuardPolicy) -> Withheld |
 def _weigh(change: Change, waiting: int, totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
     if not waiting:
         return None
-    if change is Change.DISABLE and (implausible := _implausible(totals, policy)):
-        return implausible
-    return _beyond_caps(change, waiting, totals, policy)
+    doubt = _implausible(totals) if change is Change.DISABLE else None
+    doubt = doubt or _beyond_caps(change, waiting, totals, policy)
+    if doubt is None:
+        return None
+    reason, sentence = doubt
+    limit = allowance(policy, totals.not_confirmed_off)
+    return Withheld(reason=reason, sentence=sentence, allowance=limit, weighed=weighed(change, totals, policy))
+
+
+def weighed(change: Change, totals: PlanTotals, policy: GuardPolicy) -> Weighed:
+    """The numbers of this moment by which a plan of such changes is judged."""
+    return Weighed(
+        logins=totals.logins,
+        active=totals.active,
+        not_confirmed_off=totals.not_confirmed_off,
+        changed_in_window=_changed(change, totals),
+        accepted_active=totals.accepted_active,
+        max_fraction=policy.max_fraction,
+        max_count=policy.max_count,
+    )
+
+
+def _changed(change: Change, totals: PlanTotals) -> int:
+    return totals.disables_in_window if change is Change.DISABLE else totals.enables_in_window
 
 
 def _waiting(change: Change, totals: PlanTotals) -> int:
     return totals.disables_waiting if change is Change.DISABLE else totals.enables_waiting
 
 
-def _implausible(totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
-    limit = allowance(policy, totals.not_confirmed_off)
+def _implausible(totals: PlanTotals) -> tuple[HoldReason, str] | None:
     if totals.accepted_active is None:
         sentence = "no plan of this ledger was ever approved; look at this first one before anything is disabled"
-        return Withheld(reason=HoldReason.FIRST_PLAN, sentence=sentence, allowance=limit)
+        return HoldReason.FIRST_PLAN, sentence
     if totals.active == 0:
         sentence = f"the ledger has {totals.logins} logins and not one of them is active; is the client list complete?"
-        return Withheld(reason=HoldReason.EMPTY_LEDGER, sentence=sentence, allowance=limit)
+        return HoldReason.EMPTY_LEDGER, sentence
     if totals.active * 2 < totals.accepted_active:
         sentence = f"active logins fell from {totals.accepted_active} to {totals.active}; is the client list complete?"
-        return Withheld(reason=HoldReason.SHRUNK_LEDGER, sentence=sentence, allowance=limit)
+        return HoldReason.SHRUNK_LEDGER, sentence
     return None
 
 
-def _beyond_caps(change: Change, waiting: int, totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
-    limit = allowance(policy, totals.not_confirmed_off)
-    done = totals.disables_in_window if change is Change.DISABLE else totals.enables_in_window
+def _beyond_caps(
+    change: Change, waiting: int, totals: PlanTotals, policy: GuardPolicy
+) -> tuple[HoldReason, str] | None:
+    limit, done = allowance(policy, totals.not_confirmed_off), _changed(change, totals)
     if waiting + done <= limit:
         return None
     before = f" after {done} in the last 24 hours" if done else ""
     sentence = f"would {change} {waiting} of {totals.logins} logins{before}; at most {limit} a day go without approval"
-    reason = HoldReason.COUNT if limit == policy.max_count else HoldReason.FRACTION
-    return Withheld(reason=reason, sentence=sentence, allowance=limit)
+    return HoldReason.COUNT if limit == policy.max_count else HoldReason.FRACTION, sentence
 
 
 def admit(plan: Plan, change: Change, totals: PlanTotals, policy: GuardPolicy) -> GuardedPlan | Withheld:
@@ -169,8 +201,13 @@ def second_look(intent: Intent, evidence: Evidence, now: datetime) -> GuardedCha
     if intent.change is Change.ENABLE and not evidence.active:
         return Withdrawn(reason="no client of this login is active any more")
     if _needs_approval(intent, evidence) and not approval_runs(evidence, now):
-        return Withdrawn(reason="the approval has run out")
+        return Withdrawn(reason=_no_longer_approved(evidence))
     return GuardedChange(login_id=evidence.login_id, change=intent.change)
+
+
+def _no_longer_approved(evidence: Evidence) -> str:
+    rejected = evidence.hold is not None and evidence.hold.state is PlanState.REJECTED
+    return "the plan was rejected" if rejected else "the approval has run out"
 
 
 def _needs_approval(intent: Intent, evidence: Evidence) -> bool:

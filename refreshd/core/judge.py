@@ -23,7 +23,7 @@ from refreshd.core.evidence import (
     seen_on_after,
     standing_failure,
 )
-from refreshd.core.model import ChangeReason, Disposition, Evidence, Flag, Lane, Verdict, VerdictName
+from refreshd.core.model import ChangeReason, Disposition, Evidence, Flag, Lane, PlanState, Verdict, VerdictName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,11 @@ def _withheld(case: _Case) -> Verdict | None:
     if hold.approved_until is not None and approval_runs(case.evidence, case.now):
         sentence = f"without an active client and not confirmed off; plan {hold.plan_id} is approved until {_at(hold.approved_until)}"
         return _inactive(case, VerdictName.LEAKING, ChangeReason.APPROVED, sentence, until=hold.approved_until)
+    if hold.state is PlanState.REJECTED:
+        sentence = (
+            f"would be disabled, but somebody rejected plan {hold.plan_id}; `refreshd approve` lets it go after all"
+        )
+        return _inactive(case, VerdictName.HELD, "rejected", sentence)
     sentence = f"would be disabled, but the guard holds plan {hold.plan_id} until somebody approves it"
     return _inactive(case, VerdictName.HELD, "held_by_guard", sentence)
 

@@ -179,12 +179,22 @@ class Answer:
         check_aware(answered_at=self.answered_at)
 
 
+class PlanState(StrEnum):
+    """The life of a stored plan."""
+
+    HELD = "held"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    CLOSED = "closed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """The held plan that covers the login; approved while `now < approved_until`."""
+    """The stored plan that covers the login; approved while `now < approved_until`."""
 
     plan_id: PlanId
     approved_until: datetime | None
+    state: PlanState = PlanState.HELD
 
     def __post_init__(self) -> None:
         check_aware(approved_until=self.approved_until)
@@ -325,12 +335,17 @@ class Pause:
     reason: str
 
 
-class PlanState(StrEnum):
-    """The life of a held plan."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """The numbers by which the guard judged a plan: the ledger as it was then, and the operator's caps."""
 
-    HELD = "held"
-    APPROVED = "approved"
-    CLOSED = "closed"
+    logins: int
+    active: int
+    not_confirmed_off: int
+    changed_in_window: int
+    accepted_active: int | None
+    max_fraction: float
+    max_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,9 +361,12 @@ class HeldPlan:
     logins: int
     remaining: int
     allowance: int
-    approved_at: datetime | None
-    approved_until: datetime | None
-    approval_reason: str | None
+    weighed: Weighed
+    approved_at: datetime | None = None
+    approved_until: datetime | None = None
+    approval_reason: str | None = None
+    rejected_at: datetime | None = None
+    rejection_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

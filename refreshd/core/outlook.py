@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from refreshd.core import timing
 from refreshd.core.evidence import approval_runs
-from refreshd.core.model import ChangeReason, Evidence, Intent, Lane, Verdict, VerdictName
+from refreshd.core.model import ChangeReason, Evidence, Hold, Intent, Lane, PlanState, Verdict, VerdictName
 
 _BACK = "a client of it becomes active again"
 
@@ -60,7 +60,7 @@ def _under_way(evidence: Evidence, intent: Intent, now: datetime) -> Outlook:
 def _inactive(evidence: Evidence, verdict: Verdict, now: datetime, reassert_after: timedelta) -> Outlook:
     hold, off_at = evidence.hold, evidence.confirmed_off_at
     if verdict.name is VerdictName.HELD and hold is not None:
-        action = f"nothing, until somebody runs `refreshd approve {hold.plan_id}`"
+        action = _nothing_until_approved(hold)
         return Outlook(action=action, at=None, turning=f"the plan is approved, or {_BACK}")
     if verdict.name is VerdictName.DISABLED and off_at is not None:
         return Outlook(
@@ -76,7 +76,11 @@ def _inactive(evidence: Evidence, verdict: Verdict, now: datetime, reassert_afte
 
 
 def _active(evidence: Evidence, verdict: Verdict, routine: RoutineTimes, now: datetime) -> Outlook:
+    hold = evidence.hold
     if verdict.name is VerdictName.DRIFTED and verdict.reason == ChangeReason.DISABLED_BY_REFRESHD:
+        if hold is not None and not approval_runs(evidence, now):
+            turning = "the plan is approved, or its last client leaves again"
+            return Outlook(action=_nothing_until_approved(hold), at=None, turning=turning)
         return Outlook(
             action="enable it at Flinks",
             at=_later(evidence.not_before, now),
@@ -88,6 +92,11 @@ def _active(evidence: Evidence, verdict: Verdict, routine: RoutineTimes, now: da
         at=_authorize_at(evidence, routine, now),
         turning=_turning(verdict),
     )
+
+
+def _nothing_until_approved(hold: Hold) -> str:
+    said = "somebody rejected its plan; " if hold.state is PlanState.REJECTED else ""
+    return f"{said}nothing, until somebody runs `refreshd approve {hold.plan_id}`"
 
 
 _ACTIVE_TURNS = {

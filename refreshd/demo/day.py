@@ -100,7 +100,7 @@ class Day:
         self._tell(f"An operator has looked at it: [bold]refreshd approve {plan.plan_id}[/]")
         now = self._stage.clock.now()
         count = await self._ledger.approve_plan(
-            plan.plan_id, reason="looked at in the demo", now=now, until=now + WINDOW
+            plan.plan_id, by="the demo", reason="looked at in the demo", now=now, until=now + WINDOW
         )
         await self._until("the approved plan to be carried out", lambda: self._disabled(count))
         self._tell(

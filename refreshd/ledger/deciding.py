@@ -17,8 +17,8 @@ class DecidingQueries:
         self._plan = load_queries("plan")
         self._decision = load_queries("decision")
 
-    async def find_plan(self, prefix: str) -> PlanId:
-        """The one open plan whose id begins so. Raises PlanUnknown."""
+    async def find_plan(self, prefix: str, *, closed_too: bool = False) -> PlanId:
+        """The one plan whose id begins so. Raises PlanUnknown, also for one that is closed unless `closed_too`."""
         found = await self._database.rows(self._plan["find"](prefix=prefix))
         hint = "`refreshd plans` lists the plans that wait"
         if not found or not prefix:
@@ -26,18 +26,33 @@ class DecidingQueries:
         first = found[0]
         if len(found) > 1 and first["plan_id"] != prefix:
             raise PlanUnknown(f"more than one plan begins with {prefix!r}", hint=hint)
-        if first["state"] == PlanState.CLOSED:
+        if first["state"] == PlanState.CLOSED and not closed_too:
             raise PlanUnknown(f"plan {first['plan_id']} is closed: it covers no login any more", hint=hint)
         return PlanId(first["plan_id"])
 
-    async def approve_plan(self, plan_id: PlanId, *, reason: str, now: datetime, until: datetime) -> int:
-        """Let a plan's members be changed until then, and accept the present totals. Returns the number of members."""
-        known = await self.find_plan(plan_id)
-        words = rows.storable(reason) or ""
+    async def approve_plan(self, plan_id: PlanId, *, by: str, reason: str, now: datetime, until: datetime) -> int:
+        """Let a plan's members be changed until then, and accept the present totals. Returns the number of members.
+
+        Also one that was rejected before.
+        """
+        known, words = await self.find_plan(plan_id), rows.storable(reason) or ""
         async with self._database.transaction() as session:
             await session.execute(*self._plan["approve"](plan_id=known, now=now, until=until, reason=words))
             await session.execute(*self._plan["accept_first_totals"](plan_id=known, now=now))
-            return int(await session.fetchval(*self._plan["approve_members"](plan_id=known, now=now, reason=words)))
+            await self._note(session, "approve", by=by, reason=reason, now=now, plan_id=known)
+            return await self._tell_members(session, known, "approved", words, now)
+
+    async def reject_plan(self, plan_id: PlanId, *, by: str, reason: str, now: datetime) -> int:
+        """Send nothing of a plan any more; its members stay under it until a client returns. Returns the number of members."""
+        known, words = await self.find_plan(plan_id), rows.storable(reason) or ""
+        async with self._database.transaction() as session:
+            await session.execute(*self._plan["reject"](plan_id=known, now=now, reason=words))
+            await self._note(session, "reject", by=by, reason=reason, now=now, plan_id=known)
+            return await self._tell_members(session, known, "rejected", words, now)
+
+    async def _tell_members(self, session: Session, plan_id: PlanId, event: str, reason: str, now: datetime) -> int:
+        tell = self._plan["tell_members"](plan_id=plan_id, event=event, now=now, reason=reason)
+        return int(await session.fetchval(*tell))
 
     async def pause(self) -> Pause | None:
         row = await self._database.row(self._decision["standing_pause"]())
@@ -60,6 +75,9 @@ class DecidingQueries:
                 await self._note(session, "resume", by=by, reason=reason, now=now)
             return resumed
 
-    async def _note(self, session: Session, decision: str, *, by: str, reason: str, now: datetime) -> None:
+    async def _note(
+        self, session: Session, decision: str, *, by: str, reason: str, now: datetime, plan_id: PlanId | None = None
+    ) -> None:
         who, why = rows.storable(by), rows.storable(reason)
-        await session.execute(*self._decision["note"](now=now, by=who, decision=decision, reason=why))
+        note = self._decision["note"](now=now, by=who, decision=decision, plan_id=plan_id, reason=why)
+        await session.execute(*note)

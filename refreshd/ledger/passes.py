@@ -122,6 +122,7 @@ class PassQueries:
             sentence=held.sentence,
             logins=held.logins,
             allowance=held.allowance,
+            **rows.weighed_columns(held.weighed),
         )
         async with fenced(self._database, term) as session:
             await session.execute(*opened)

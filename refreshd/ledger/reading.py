@@ -18,9 +18,11 @@ from refreshd.core.model import (
     PlanState,
     Term,
     VerdictName,
+    Weighed,
 )
+from refreshd.core.plans import Decision, Fate
 from refreshd.ledger import rows
-from refreshd.ports import Leader, LinkedClient, Orphan, ScheduleEvent, StoredLogin, StoredPass
+from refreshd.ports import Leader, LinkedClient, Orphan, PlanMember, ScheduleEvent, StoredLogin, StoredPass
 from refreshd.postgres import Database, Record
 from refreshd.sqlfiles import load_queries
 
@@ -34,6 +36,7 @@ class ReadingQueries:
         self._database = database
         self._login = load_queries("login")
         self._plan = load_queries("plan")
+        self._decision = load_queries("decision")
         self._pass = load_queries("pass")
         self._trace = load_queries("trace")
         self._report = load_queries("report")
@@ -56,6 +59,23 @@ class ReadingQueries:
     async def plan_members(self, plan_id: PlanId, *, after: LoginId | None, limit: int) -> Sequence[StoredLogin]:
         query = self._login["of_plan"](plan_id=plan_id, after=after or _FIRST, limit=limit)
         return [stored_login(row) for row in await self._database.rows(query)]
+
+    async def plan(self, plan_id: PlanId) -> HeldPlan | None:
+        row = await self._database.row(self._plan["one"](plan_id=plan_id))
+        return None if row is None else held_plan(row)
+
+    async def plan_fates(self, plan_id: PlanId) -> Mapping[Fate, int]:
+        found = await self._database.rows(self._plan["fates"](plan_id=plan_id))
+        return {Fate(row["fate"]): row["logins"] for row in found}
+
+    async def plan_story(self, plan_id: PlanId, *, after: LoginId | None, limit: int) -> Sequence[PlanMember]:
+        query = self._login["of_plan_ever"](plan_id=plan_id, after=after or _FIRST, limit=limit)
+        found = await self._database.rows(query)
+        return [PlanMember(login=stored_login(row), fate=Fate(row["fate"])) for row in found]
+
+    async def plan_decisions(self, plan_id: PlanId) -> Sequence[Decision]:
+        found = await self._database.rows(self._decision["of_plan"](plan_id=plan_id))
+        return [Decision(**dict(row)) for row in found]
 
     async def clients_of(self, login_id: LoginId) -> Sequence[LinkedClient]:
         found = await self._database.rows(self._login["clients"](login_id=login_id))
@@ -166,7 +186,18 @@ def held_plan(row: Record) -> HeldPlan:
         logins=row["logins"],
         remaining=row["remaining"],
         allowance=row["allowance"],
+        weighed=Weighed(
+            logins=row["ledger_logins"],
+            active=row["ledger_active"],
+            not_confirmed_off=row["not_confirmed_off"],
+            changed_in_window=row["changed_in_window"],
+            accepted_active=row["accepted_active"],
+            max_fraction=row["max_fraction"],
+            max_count=row["max_count"],
+        ),
         approved_at=row["approved_at"],
         approved_until=row["approved_until"],
         approval_reason=row["approval_reason"],
+        rejected_at=row["rejected_at"],
+        rejection_reason=row["rejection_reason"],
     )

@@ -16,9 +16,11 @@ from refreshd.core.model import (
     LoginId,
     PlanId,
     PlannedChange,
+    PlanState,
     Refusal,
     Report,
     Verdict,
+    Weighed,
 )
 from refreshd.ports import DueChange, DueLogin
 from refreshd.postgres import Record
@@ -69,7 +71,9 @@ def _listing(row: Record) -> Listing | None:
 
 def _hold(row: Record) -> Hold | None:
     plan_id = row["plan_id"]
-    return None if plan_id is None else Hold(plan_id=PlanId(plan_id), approved_until=row["approved_until"])
+    if plan_id is None:
+        return None
+    return Hold(plan_id=PlanId(plan_id), approved_until=row["approved_until"], state=PlanState(row["plan_state"]))
 
 
 def _refusal(row: Record) -> Refusal | None:
@@ -117,6 +121,18 @@ def verdict_columns(verdicts: Sequence[Verdict]) -> dict[str, object]:
         "stales": [each.stale for each in verdicts],
         "error_codes": [storable(each.error_code) for each in verdicts],
         "dispositions": [each.disposition and each.disposition.value for each in verdicts],
+    }
+
+
+def weighed_columns(weighed: Weighed) -> dict[str, object]:
+    return {
+        "ledger_logins": weighed.logins,
+        "ledger_active": weighed.active,
+        "not_confirmed_off": weighed.not_confirmed_off,
+        "changed_in_window": weighed.changed_in_window,
+        "accepted_active": weighed.accepted_active,
+        "max_fraction": weighed.max_fraction,
+        "max_count": weighed.max_count,
     }
 
 

@@ -1,9 +1,16 @@
 -- What people decide about the daemon as a whole, and the record of all their decisions.
 
--- name: note(now, by, decision, reason)!
+-- name: note(now, by, decision, plan_id, reason)!
 -- Keeps who decided what, and why.
-INSERT INTO decision (at, decided_by, decision, reason)
-VALUES (:now, :by, :decision, :reason);
+INSERT INTO decision (at, decided_by, decision, plan_id, reason)
+VALUES (:now, :by, :decision, :plan_id, :reason);
+
+-- name: of_plan(plan_id)
+-- What people decided about a plan, in their order.
+SELECT at, decided_by, decision, reason
+FROM decision
+WHERE plan_id = :plan_id
+ORDER BY decision_id;
 
 -- name: pause(now, by, reason)$
 -- Stops all vendor writes and wakes the daemon. Waits for those that are being marked as sent. No row where they are stopped already.

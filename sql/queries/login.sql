@@ -11,7 +11,8 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
+    login.refused_at, login.refused_code,
     CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
     CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
 FROM login
@@ -30,7 +31,8 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
+    login.refused_at, login.refused_code,
     CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
     CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
 FROM login
@@ -51,7 +53,8 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
+    login.refused_at, login.refused_code,
     CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
     CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
 FROM login
@@ -72,7 +75,8 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
+    login.refused_at, login.refused_code,
     CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
     CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
 FROM login
@@ -81,6 +85,46 @@ LEFT JOIN plan ON plan.plan_id = login.plan_id
 WHERE login.plan_id = :plan_id AND login.login_id > :after
 ORDER BY login.login_id
 LIMIT :limit;
+
+-- name: of_plan_ever(plan_id, after, limit)
+-- The next of all that the plan ever covered or intended, by LoginId, each with what became of it (as in plan.fates).
+WITH member AS (
+    SELECT DISTINCT schedule_change.login_id, schedule_change.change
+    FROM schedule_change
+    WHERE schedule_change.plan_id = :plan_id AND schedule_change.event IN ('held', 'intended') AND schedule_change.login_id > :after
+    ORDER BY schedule_change.login_id
+    LIMIT :limit
+)
+SELECT
+    CASE
+        WHEN login.intent_plan_id = :plan_id THEN 'under_way'
+        WHEN login.plan_id = :plan_id THEN 'waiting'
+        WHEN EXISTS (
+            SELECT FROM schedule_change
+            WHERE schedule_change.plan_id = :plan_id AND schedule_change.login_id = member.login_id
+                AND schedule_change.event = 'confirmed'
+        ) THEN 'done'
+        WHEN login.active = (member.change = 'disable') THEN 'changed_sides'
+        WHEN login.refused_at IS NOT NULL THEN 'refused'
+        ELSE 'left'
+    END AS fate,
+    login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
+    CASE WHEN login.verdict_until < 'infinity' THEN GREATEST(login.verdict_until, login.verdict_since) END AS verdict_until,
+    NULLIF(login.routine_at, '-infinity') AS routine_at,
+    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
+    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
+    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
+    login.listed_attempt_at, login.listed_state, login.listed_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
+    login.refused_at, login.refused_code,
+    CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
+    CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
+FROM member
+JOIN login ON login.login_id = member.login_id
+CROSS JOIN landmark
+LEFT JOIN plan ON plan.plan_id = login.plan_id
+ORDER BY login.login_id;
 
 -- name: clients(login_id)
 -- The clients that are linked to a login, as the application has written them.

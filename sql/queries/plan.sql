@@ -136,10 +136,16 @@ WITH given AS (
 )
 SELECT count(*) FROM intended;
 
--- name: open(plan_id, change, now, pass_id, reason, sentence, logins, allowance)!
+-- name: open(plan_id, change, now, pass_id, reason, sentence, logins, allowance, ledger_logins, ledger_active, not_confirmed_off, changed_in_window, accepted_active, max_fraction, max_count)!
 -- A held plan; one of the same members that was held before is opened again, without its old approval.
-INSERT INTO plan (plan_id, change, state, held_at, pass_id, reason, sentence, logins, allowance)
-VALUES (:plan_id, :change, 'held', :now, :pass_id, :reason, :sentence, :logins, :allowance)
+INSERT INTO plan (
+    plan_id, change, state, held_at, pass_id, reason, sentence, logins, allowance,
+    ledger_logins, ledger_active, not_confirmed_off, changed_in_window, accepted_active, max_fraction, max_count
+)
+VALUES (
+    :plan_id, :change, 'held', :now, :pass_id, :reason, :sentence, :logins, :allowance,
+    :ledger_logins, :ledger_active, :not_confirmed_off, :changed_in_window, :accepted_active, :max_fraction, :max_count
+)
 ON CONFLICT (plan_id) DO UPDATE
 SET state = 'held',
     held_at = excluded.held_at,
@@ -148,9 +154,18 @@ SET state = 'held',
     sentence = excluded.sentence,
     logins = excluded.logins,
     allowance = excluded.allowance,
+    ledger_logins = excluded.ledger_logins,
+    ledger_active = excluded.ledger_active,
+    not_confirmed_off = excluded.not_confirmed_off,
+    changed_in_window = excluded.changed_in_window,
+    accepted_active = excluded.accepted_active,
+    max_fraction = excluded.max_fraction,
+    max_count = excluded.max_count,
     approved_at = NULL,
     approved_until = NULL,
-    approval_reason = NULL;
+    approval_reason = NULL,
+    rejected_at = NULL,
+    rejection_reason = NULL;
 
 -- name: hold_disables(plan_id, now, pass_id, term, reason)$
 -- Covers all that wait to be disabled with the plan, and has them judged again. Returns how many.
@@ -207,11 +222,12 @@ WHERE plan.state <> 'closed'
     );
 
 -- name: accept_totals(now, if_before)!
--- Remembers the present totals as plausible, where they were accepted before, and that long ago, and no plan waits for a person's word.
+-- Remembers the present totals as plausible, where they were accepted before, and that long ago, and no plan waits for a person's word,
+-- nor was rejected: then a person has said that the client list is not to be believed.
 UPDATE landmark
 SET accepted_at = :now, accepted_logins = counted.logins, accepted_active = counted.active
 FROM (SELECT count(*) AS logins, count(*) FILTER (WHERE login.active) AS active FROM login) AS counted
-WHERE landmark.accepted_at < :if_before AND NOT EXISTS (SELECT FROM plan WHERE plan.state = 'held');
+WHERE landmark.accepted_at < :if_before AND NOT EXISTS (SELECT FROM plan WHERE plan.state IN ('held', 'rejected'));
 
 -- name: accept_first_totals(plan_id, now)!
 -- Remembers the present totals as plausible, because a person has looked at them: with a plan that disables, and no other says how many
@@ -232,11 +248,19 @@ LIMIT 5;
 -- name: approve(plan_id, now, until, reason)!
 -- From now until then the members may be disabled (or enabled) without regard to the caps.
 UPDATE plan
-SET state = 'approved', approved_at = :now, approved_until = :until, approval_reason = :reason
+SET state = 'approved', approved_at = :now, approved_until = :until, approval_reason = :reason,
+    rejected_at = NULL, rejection_reason = NULL
 WHERE plan_id = :plan_id;
 
--- name: approve_members(plan_id, now, reason)$
--- Has each member judged again, says so in its history, and wakes the daemon. Returns how many.
+-- name: reject(plan_id, now, reason)!
+-- Nothing of it is sent from now on; its members stay under it, so that no other plan takes them up.
+UPDATE plan
+SET state = 'rejected', rejected_at = :now, rejection_reason = :reason,
+    approved_at = NULL, approved_until = NULL, approval_reason = NULL
+WHERE plan_id = :plan_id;
+
+-- name: tell_members(plan_id, event, now, reason)$
+-- Has each member judged again after a person's word, writes it into its history, and wakes the daemon. Returns how many.
 WITH locked AS (
     SELECT login.login_id, plan.change
     FROM login
@@ -246,9 +270,9 @@ WITH locked AS (
     FOR NO KEY UPDATE OF login
 ), event AS (
     INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id)
-    SELECT locked.login_id, locked.change, 'approved', :now, :reason, :plan_id
+    SELECT locked.login_id, locked.change, :event, :now, :reason, :plan_id
     FROM locked
-), approved AS (
+), told AS (
     UPDATE login
     SET evidence_version = login.evidence_version + 1, verdict_until = '-infinity'
     FROM locked
@@ -256,14 +280,54 @@ WITH locked AS (
     RETURNING login.login_id
 )
 SELECT counted.members
-FROM (SELECT count(*) AS members FROM approved) AS counted
+FROM (SELECT count(*) AS members FROM told) AS counted
 CROSS JOIN pg_notify(activity_channel(), 'activity');
 
--- name: listed(closed_too)
--- Held and approved plans, the newest first; `remaining` counts the logins still covered.
+-- name: fates(plan_id)
+-- What became of all that the plan ever covered or intended, counted. The order of the cases is that of what an operator asks first.
+WITH member AS (
+    SELECT DISTINCT schedule_change.login_id, schedule_change.change
+    FROM schedule_change
+    WHERE schedule_change.plan_id = :plan_id AND schedule_change.event IN ('held', 'intended')
+)
+SELECT each.fate, count(*) AS logins
+FROM (
+    SELECT CASE
+        WHEN login.login_id IS NULL THEN 'forgotten'
+        WHEN login.intent_plan_id = :plan_id THEN 'under_way'
+        WHEN login.plan_id = :plan_id THEN 'waiting'
+        WHEN EXISTS (
+            SELECT FROM schedule_change
+            WHERE schedule_change.plan_id = :plan_id AND schedule_change.login_id = member.login_id
+                AND schedule_change.event = 'confirmed'
+        ) THEN 'done'
+        WHEN login.active = (member.change = 'disable') THEN 'changed_sides'
+        WHEN login.refused_at IS NOT NULL THEN 'refused'
+        ELSE 'left'
+    END AS fate
+    FROM member
+    LEFT JOIN login ON login.login_id = member.login_id
+) AS each
+GROUP BY each.fate;
+
+-- name: one(plan_id)^
+-- A plan, in whatever state; `remaining` counts the logins still covered.
 SELECT
     plan.plan_id, plan.change, plan.state, plan.held_at, plan.reason, plan.sentence, plan.logins, plan.allowance,
-    plan.approved_at, plan.approved_until, plan.approval_reason,
+    plan.ledger_logins, plan.ledger_active, plan.not_confirmed_off, plan.changed_in_window, plan.accepted_active,
+    plan.max_fraction, plan.max_count,
+    plan.approved_at, plan.approved_until, plan.approval_reason, plan.rejected_at, plan.rejection_reason,
+    (SELECT count(*) FROM login WHERE login.plan_id = plan.plan_id) AS remaining
+FROM plan
+WHERE plan.plan_id = :plan_id;
+
+-- name: listed(closed_too)
+-- Held, approved and rejected plans, the newest first; `remaining` counts the logins still covered.
+SELECT
+    plan.plan_id, plan.change, plan.state, plan.held_at, plan.reason, plan.sentence, plan.logins, plan.allowance,
+    plan.ledger_logins, plan.ledger_active, plan.not_confirmed_off, plan.changed_in_window, plan.accepted_active,
+    plan.max_fraction, plan.max_count,
+    plan.approved_at, plan.approved_until, plan.approval_reason, plan.rejected_at, plan.rejection_reason,
     (SELECT count(*) FROM login WHERE login.plan_id = plan.plan_id) AS remaining
 FROM plan
 WHERE plan.state <> 'closed' OR :closed_too

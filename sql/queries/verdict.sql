@@ -7,7 +7,8 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
+    login.refused_at, login.refused_code,
     CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
     CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
 FROM login

@@ -8,7 +8,8 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
+    login.refused_at, login.refused_code,
     login.change_attempts AS attempts, login.change_not_before AS not_before
 FROM login
 CROSS JOIN landmark
@@ -48,7 +49,8 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
+    login.refused_at, login.refused_code,
     login.attempts, login.not_before
 FROM (SELECT due.login_id, due.routine_at FROM due ORDER BY due.routine_at LIMIT :limit) AS due
 JOIN login ON login.login_id = due.login_id
@@ -65,7 +67,8 @@ SELECT
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, login.refused_at, login.refused_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
+    login.refused_at, login.refused_code,
     login.attempts, login.not_before
 FROM login
 CROSS JOIN landmark

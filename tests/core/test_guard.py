@@ -29,6 +29,7 @@ from tests.support.builders import (
     INACTIVE,
     NOW,
     PLAN_ID,
+    REJECTED,
     TOTALS,
     hold,
     intent,
@@ -269,6 +270,11 @@ WITHDRAWN = {
         intent(Change.ENABLE, ChangeReason.DISABLED_BY_REFRESHD),
         replace(ACTIVE, hold=hold(approved_for=-HOUR)),
         "run out",
+    ),
+    "a disable whose plan was rejected meanwhile": (
+        intent(),
+        replace(INACTIVE, hold=REJECTED),
+        "the plan was rejected",
     ),
     "a disable under a plan that nobody approved": (intent(), replace(INACTIVE, hold=hold()), "run out"),
 }

@@ -5,7 +5,7 @@ import pytest
 
 from refreshd.core.judge import judge
 from refreshd.core.model import Evidence, Flag, Lane, VerdictName
-from tests.support.builders import ACTIVE, INACTIVE, JUDGE, NEW, NOW, ago, answered, hold, listed, refused
+from tests.support.builders import ACTIVE, INACTIVE, JUDGE, NEW, NOW, REJECTED, ago, answered, hold, listed, refused
 
 HOUR = timedelta(hours=1)
 BIT = timedelta(microseconds=1)
@@ -58,6 +58,7 @@ INACTIVE_CASES: dict[str, tuple[Evidence, VerdictName, str]] = {
         VerdictName.HELD,
         "held_by_guard",
     ),
+    "somebody rejected its plan": (replace(INACTIVE, hold=REJECTED), VerdictName.HELD, "rejected"),
     "somebody approved its plan": (replace(INACTIVE, hold=hold(approved_for=HOUR)), VerdictName.LEAKING, "approved"),
     "the approval ran out this moment": (
         replace(INACTIVE, hold=hold(approved_for=timedelta(0))),

@@ -15,6 +15,7 @@ from tests.support.builders import (
     NEW,
     NOW,
     PLAN_ID,
+    REJECTED,
     ago,
     answered,
     hold,
@@ -39,8 +40,19 @@ def foretell(
 
 def test_a_held_login_waits_for_a_person() -> None:
     found = foretell(replace(INACTIVE, hold=hold()))
-    assert f"refreshd approve {PLAN_ID}" in found.action
+    assert found.action == f"nothing, until somebody runs `refreshd approve {PLAN_ID}`"
     assert found.at is None
+
+
+def test_a_login_of_a_rejected_plan_waits_for_a_person_too() -> None:
+    found = foretell(replace(INACTIVE, hold=REJECTED))
+    assert found.action == f"somebody rejected its plan; nothing, until somebody runs `refreshd approve {PLAN_ID}`"
+    assert found.at is None
+
+
+def test_a_login_that_came_back_under_a_held_plan_of_enables_waits_for_a_person() -> None:
+    assert foretell(replace(CAME_BACK, hold=hold())).at is None
+    assert foretell(replace(CAME_BACK, hold=hold(approved_for=timedelta(hours=1)))).action == "enable it at Flinks"
 
 
 def test_a_leak_is_disabled_if_the_guard_lets_the_next_plan_through() -> None:

@@ -56,12 +56,12 @@ def test_a_day_is_held_approved_done_and_then_quiet(imported: Company) -> None:
 
 
 def test_approve_of_a_plan_that_is_not_there_is_one_sentence(database_url: str) -> None:
-    ran = refreshd("approve", "abcd", env={"REFRESHD_DATABASE_URL": database_url})
+    ran = refreshd("approve", "abcd", "--reason", "x", env={"REFRESHD_DATABASE_URL": database_url})
     assert ran.code == 2
     assert "there is no plan 'abcd'" in ran.err
 
 
-@pytest.mark.parametrize("argv", [["approve", "abcd"], ["import", "-"]])
+@pytest.mark.parametrize("argv", [["approve", "abcd", "--reason", "x"], ["import", "-"]])
 def test_writing_commands_refuse_politely_on_an_unmigrated_ledger(empty_database_url: str, argv: list[str]) -> None:
     ran = refreshd(*argv, env={"REFRESHD_DATABASE_URL": empty_database_url}, stdin=b"client_id,login_id,active\n")
     assert ran.code == 4

@@ -45,6 +45,7 @@ from tests.support.ledger import (
     take_lease,
     verdict,
 )
+from tests.support.observed import WEIGHED
 
 A, B, C = login_id(1), login_id(2), login_id(3)
 
@@ -60,9 +61,7 @@ def _held(change: Change = Change.DISABLE, *, plan_id: str = "0123456789abcdef",
         logins=logins,
         remaining=logins,
         allowance=5,
-        approved_at=None,
-        approved_until=None,
-        approval_reason=None,
+        weighed=WEIGHED,
     )
 
 
@@ -305,7 +304,9 @@ async def test_a_held_plan_covers_all_that_wait_until_it_is_approved(
     (held,) = await ledger.plans()
     assert (held.state, held.remaining) == (PlanState.HELD, 2)
 
-    members = await ledger.approve_plan(await ledger.find_plan("0123"), reason="looked at it", now=NOW, until=NOW + DAY)
+    members = await ledger.approve_plan(
+        await ledger.find_plan("0123"), by="ann@desk", reason="looked at it", now=NOW, until=NOW + DAY
+    )
     due = await ledger.evidence_due(now=NOW, limit=10)
     assert [each.hold and each.hold.approved_until for each in due] == [NOW + DAY] * 2
     await judge_all(ledger, term, reason=ChangeReason.APPROVED)
@@ -323,7 +324,7 @@ async def test_an_approval_that_ran_out_is_a_hold_again(ledger: Ledger, connecti
     await link(connection, "ann", A, active=False)
     await judge_all(ledger, term)
     await ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term)
-    await ledger.approve_plan(_held().plan_id, reason="", now=NOW, until=NOW + DAY)
+    await ledger.approve_plan(_held().plan_id, by="ann@desk", reason="", now=NOW, until=NOW + DAY)
     await judge_all(ledger, term)
 
     await ledger.close_empty_plans(now=NOW + DAY, term=term)
@@ -382,7 +383,7 @@ async def test_whatever_state_a_leak_is_in_somebody_takes_it_up_within_a_week(
     if planned:
         await ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term)
         if approved:
-            await ledger.approve_plan(_held().plan_id, reason="", now=NOW, until=approved)
+            await ledger.approve_plan(_held().plan_id, by="ann@desk", reason="", now=NOW, until=approved)
     if intent:
         given = PlannedChange(
             login_id=A, change=Change.DISABLE, reason=intent, approved_by=_held().plan_id if planned else None
@@ -404,7 +405,7 @@ async def test_the_same_members_held_again_need_a_new_approval(
         await judge_all(ledger, term)
         await ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term)
         assert [(each.state, each.approved_until) for each in await ledger.plans()] == [(PlanState.HELD, None)]
-        await ledger.approve_plan(_held().plan_id, reason="", now=NOW, until=NOW + DAY)
+        await ledger.approve_plan(_held().plan_id, by="ann@desk", reason="", now=NOW, until=NOW + DAY)
         await connection.execute("UPDATE login SET plan_id = NULL, verdict_until = '-infinity'")
 
 
@@ -446,7 +447,7 @@ async def test_whoever_approves_enables_has_not_looked_at_the_totals(
     held = _held(Change.ENABLE)
     await ledger.hold(held, now=NOW, pass_id=PassId(1), term=term)
 
-    assert await ledger.approve_plan(held.plan_id, reason="", now=NOW, until=NOW + DAY) == 1
+    assert await ledger.approve_plan(held.plan_id, by="ann@desk", reason="", now=NOW, until=NOW + DAY) == 1
 
     assert (await ledger.plan_totals(now=NOW)).accepted_active is None
 

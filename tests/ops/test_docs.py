@@ -111,8 +111,8 @@ def test_every_command_and_option_that_is_named_exists(read: Document) -> None:
 
 
 def test_a_command_or_option_that_does_not_exist_is_found() -> None:
-    text = "`refreshd plan --all` `refreshd plan --every` `refreshd reject X` `refreshd/core` `refreshd logins --verdict V --json`"
-    assert wrong_calls(Document(ROOT / "x.md", text)) == ["refreshd plan --every", "refreshd reject X"]
+    text = "`refreshd plan --all` `refreshd plan --every` `refreshd refuse X` `refreshd/core` `refreshd logins --verdict V --json`"
+    assert wrong_calls(Document(ROOT / "x.md", text)) == ["refreshd plan --every", "refreshd refuse X"]
 
 
 @every_document

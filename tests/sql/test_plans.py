@@ -21,8 +21,12 @@ BIG_TABLES = {"login", "schedule_change", "client", "client_login", "call_202603
 FILL = f"""
 INSERT INTO client SELECT 'c' || n, n % 10 <> 0 FROM generate_series(1, {LOGINS}) AS n;
 INSERT INTO client_login SELECT 'c' || n, md5(n::text)::uuid FROM generate_series(1, {LOGINS}) AS n;
-INSERT INTO plan (plan_id, change, state, held_at, reason, sentence, logins, allowance, approved_at, approved_until)
-SELECT 'p' || n, 'disable', 'approved', '2026-03-02', '', '', 1, 0, '2026-03-02', '2026-03-03' FROM generate_series(1, 50) AS n;
+INSERT INTO plan (
+    plan_id, change, state, held_at, reason, sentence, logins, allowance, ledger_logins, ledger_active, not_confirmed_off,
+    changed_in_window, max_fraction, max_count, approved_at, approved_until
+)
+SELECT 'p' || n, 'disable', 'approved', '2026-03-02', '', '', 1, 0, 0, 0, 0, 0, 0, 0, '2026-03-02', '2026-03-03'
+FROM generate_series(1, 50) AS n;
 UPDATE login SET
     verdict = CASE WHEN active THEN 'fresh' ELSE 'disabled' END,
     lane = CASE WHEN active THEN 'savable' END,

@@ -94,8 +94,9 @@ async def test_renaming_a_client_changes_nothing(connection: Connection) -> None
 async def test_a_login_that_comes_back_leaves_the_plan_that_held_it(connection: Connection) -> None:
     await link(connection, "ann", A, active=False)
     await connection.execute(
-        "INSERT INTO plan (plan_id, change, state, held_at, reason, sentence, logins, allowance)"
-        " VALUES ('p', 'disable', 'held', now(), 'count', '', 1, 0)"
+        "INSERT INTO plan (plan_id, change, state, held_at, reason, sentence, logins, allowance, ledger_logins, ledger_active,"
+        " not_confirmed_off, changed_in_window, max_fraction, max_count)"
+        " VALUES ('p', 'disable', 'held', now(), 'count', '', 1, 0, 1, 0, 1, 0, 0.1, 500)"
     )
     await connection.execute("UPDATE login SET plan_id = 'p'")
 

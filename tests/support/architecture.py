@@ -10,8 +10,8 @@ LONGEST_FUNCTION = 40
 LONGEST_MODULE = 300
 
 LONGER_FOR_A_REASON: Mapping[str, int] = {
-    "refreshd/core/model.py": 400,  # every frozen value of the house, one after another: nothing else hides in it
-    "refreshd/ports.py": 360,  # every port, with what its caller may rely on; no bodies
+    "refreshd/core/model.py": 430,  # every frozen value of the house, one after another: nothing else hides in it
+    "refreshd/ports.py": 380,  # every port, with what its caller may rely on; no bodies
 }
 
 _STATEMENT = re.compile(

@@ -21,6 +21,7 @@ from refreshd.core.model import (
     Plan,
     PlanId,
     PlannedChange,
+    PlanState,
     PlanTotals,
     Refusal,
 )
@@ -80,6 +81,9 @@ def refused(code: str = "INVALID_LOGIN") -> Refusal:
 def hold(*, approved_for: timedelta | None = None) -> Hold:
     """Held; approved for so long from NOW on (or, if negative, until so long ago)."""
     return Hold(plan_id=PLAN_ID, approved_until=None if approved_for is None else NOW + approved_for)
+
+
+REJECTED = Hold(plan_id=PLAN_ID, approved_until=None, state=PlanState.REJECTED)
 
 
 def intent(change: Change = Change.DISABLE, reason: str = "not_confirmed_off") -> Intent:

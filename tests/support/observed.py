@@ -26,6 +26,7 @@ from refreshd.core.model import (
     PlanId,
     PlanState,
     VerdictName,
+    Weighed,
 )
 from refreshd.core.totals import LedgerTotals, RefreshValue
 from refreshd.core.turn import Turn
@@ -154,8 +155,19 @@ def trace(
     )
 
 
+WEIGHED = Weighed(
+    logins=400,
+    active=338,
+    not_confirmed_off=400,
+    changed_in_window=0,
+    accepted_active=338,
+    max_fraction=0.1,
+    max_count=500,
+)
+
+
 def withheld(reason: HoldReason = HoldReason.FIRST_PLAN) -> Withheld:
-    return Withheld(reason=reason, sentence="no plan of this ledger was ever approved", allowance=5)
+    return Withheld(reason=reason, sentence="no plan of this ledger was ever approved", allowance=5, weighed=WEIGHED)
 
 
 def pass_record(failure: str | None = None) -> PassRecord:
@@ -184,6 +196,7 @@ def held_plan(state: PlanState = PlanState.HELD, plan_id: str = "9f31c6d2a7e0") 
         logins=62,
         remaining=58 if approved else 62,
         allowance=40,
+        weighed=WEIGHED,
         approved_at=NOW - timedelta(hours=1) if approved else None,
         approved_until=NOW + timedelta(hours=23) if approved else None,
         approval_reason="the March clean-up" if approved else None,

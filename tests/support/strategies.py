@@ -21,7 +21,7 @@ from refreshd.core.model import (
     PlanTotals,
     Refusal,
 )
-from tests.support.builders import NOW, PLAN_ID, login
+from tests.support.builders import NOW, PLAN_ID, REJECTED, login
 
 _SPANS = tuple(timedelta(hours=hours) for hours in (0, 1, 24, 36, 48, 7 * 24, 30 * 24))
 _SMALL = (timedelta(0), timedelta(microseconds=1), timedelta(seconds=1), timedelta(hours=3))
@@ -48,7 +48,7 @@ answers = st.builds(Answer, answered_at=moments, code=st.none() | codes)
 listings = st.builds(
     Listing, reported_at=moments, attempted_at=st.none() | moments, state=st.none() | states, code=st.none() | codes
 )
-holds = st.builds(Hold, plan_id=st.just(PLAN_ID), approved_until=st.none() | moments)
+holds = st.builds(Hold, plan_id=st.just(PLAN_ID), approved_until=st.none() | moments) | st.just(REJECTED)
 refusals = st.builds(Refusal, refused_at=moments, code=codes)
 
 

@@ -86,7 +86,7 @@ class VirtualWorld:
         now = self.clock.now()
         held = [each for each in await self.ledger.plans() if each.approved_until is None or each.approved_until <= now]
         for each in held:
-            await self.ledger.approve_plan(each.plan_id, reason="test", now=now, until=now + WINDOW)
+            await self.ledger.approve_plan(each.plan_id, by="test", reason="test", now=now, until=now + WINDOW)
         return len(held)
 
     # The company --------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,208 @@
+"""`refreshd reject`, and what is told of a plan: by the ledger, and by the commands over a small company."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from refreshd.core.effects import Confirmed
+from refreshd.core.judge import judge
+from refreshd.core.model import Change, PassId, PlanState, Term, VerdictName
+from refreshd.core.plans import Fate
+from refreshd.ledger import Ledger
+from refreshd.postgres import Connection
+from tests.edges.test_ledger_passes import _held
+from tests.support.builders import JUDGE
+from tests.support.commands import refreshd
+from tests.support.company import Company, company
+from tests.support.ledger import DAY, NOW, guarded, judge_all, link, login_id, set_active
+
+A, B, C, D = (login_id(number) for number in range(1, 5))
+PLAN = _held().plan_id
+
+
+@pytest.fixture
+async def held(ledger: Ledger, connection: Connection, term: Term) -> Ledger:
+    """A plan of four disables is held."""
+    for client, member in zip("abcd", (A, B, C, D), strict=True):
+        await link(connection, client, member, active=False)
+    await link(connection, "stays", login_id(9))
+    await judge_all(ledger, term)
+    await ledger.hold(_held(logins=4), now=NOW, pass_id=PassId(1), term=term)
+    await judge_by_the_rules(ledger, term)
+    return ledger
+
+
+async def judge_by_the_rules(ledger: Ledger, term: Term) -> None:
+    due = await ledger.evidence_due(now=NOW, limit=100)
+    await ledger.store_verdicts([judge(each, JUDGE, NOW) for each in due], now=NOW, term=term)
+
+
+async def reject(ledger: Ledger, term: Term) -> int:
+    count = await ledger.reject_plan(PLAN, by="ann@desk", reason="half an export", now=NOW)
+    await judge_by_the_rules(ledger, term)
+    return count
+
+
+async def test_the_logins_of_a_rejected_plan_stay_held_and_no_other_plan_takes_them_up(
+    held: Ledger, connection: Connection, term: Term
+) -> None:
+    assert await reject(held, term) == 4
+    await held.close_empty_plans(now=NOW + 2 * DAY, term=term)
+    (plan,) = await held.plans()
+    assert (plan.state, plan.remaining, plan.rejection_reason) == (PlanState.REJECTED, 4, "half an export")
+    verdicts = await connection.fetch("SELECT verdict, reason FROM login WHERE NOT active")
+    assert [tuple(row) for row in verdicts] == [("held", "rejected")] * 4
+    assert not await held.candidates(Change.DISABLE, now=NOW, after=None, limit=10)
+    assert not await held.approved_candidates(Change.DISABLE, now=NOW, limit=10)
+    events = await connection.fetch("SELECT event, reason FROM schedule_change WHERE event = 'rejected'")
+    assert [tuple(row) for row in events] == [("rejected", "half an export")] * 4
+
+
+async def test_a_login_leaves_a_rejected_plan_when_its_client_returns_and_may_then_be_planned_anew(
+    held: Ledger, connection: Connection, term: Term
+) -> None:
+    await reject(held, term)
+    await set_active(connection, "a", active=True)
+    await judge_by_the_rules(held, term)
+    (plan,) = await held.plans()
+    assert plan.remaining == 3
+    await set_active(connection, "a", active=False)
+    await judge_by_the_rules(held, term)
+    (waiting,) = await held.candidates(Change.DISABLE, now=NOW, after=None, limit=10)
+    assert waiting.login_id == A
+
+
+async def test_a_rejected_plan_goes_after_all_on_an_explicit_word(held: Ledger, term: Term) -> None:
+    await reject(held, term)
+    await held.approve_plan(PLAN, by="bob@desk", reason="it was the truth", now=NOW, until=NOW + DAY)
+    await judge_by_the_rules(held, term)
+    assert len(await held.approved_candidates(Change.DISABLE, now=NOW, limit=10)) == 4
+    said = await held.plan_decisions(PLAN)
+    assert [(each.decided_by, each.decision, each.reason) for each in said] == [
+        ("ann@desk", "reject", "half an export"),
+        ("bob@desk", "approve", "it was the truth"),
+    ]
+
+
+async def test_a_plan_that_was_half_done_is_stopped_by_a_rejection(held: Ledger, term: Term) -> None:
+    await held.approve_plan(PLAN, by="bob@desk", reason="fine", now=NOW, until=NOW + DAY)
+    await judge_by_the_rules(held, term)
+    approved = await held.approved_candidates(Change.DISABLE, now=NOW, limit=2)
+    await held.intend(guarded(approved, outside_caps=True), now=NOW, pass_id=PassId(2), term=term)
+    await reject(held, term)
+    assert not await held.approved_candidates(Change.DISABLE, now=NOW, limit=10)
+    due = await held.due_changes(now=NOW, reassert=False, busy=[], limit=10)
+    assert {each.evidence.hold and each.evidence.hold.state for each in due} == {PlanState.REJECTED}
+
+
+async def test_while_a_rejected_plan_stands_no_totals_are_accepted(
+    held: Ledger, connection: Connection, term: Term
+) -> None:
+    """The client list is not to be believed: a shrunk one must not become the measure of the next."""
+    await connection.execute(
+        "UPDATE landmark SET accepted_at = $1, accepted_logins = 100, accepted_active = 100", NOW - 3 * DAY
+    )
+    await reject(held, term)
+    await held.accept_totals(now=NOW, if_before=NOW - DAY, term=term)
+    assert (await held.plan_totals(now=NOW)).accepted_active == 100
+
+
+async def test_the_ledger_tells_what_became_of_every_login_of_a_plan(
+    held: Ledger, connection: Connection, term: Term
+) -> None:
+    """A is confirmed off, B is under way, C came back, D still waits."""
+    await held.approve_plan(PLAN, by="bob@desk", reason="fine", now=NOW, until=NOW + DAY)
+    await judge_by_the_rules(held, term)
+    two = await held.approved_candidates(Change.DISABLE, now=NOW, limit=2)
+    await held.intend(guarded(two, outside_caps=True), now=NOW, pass_id=PassId(2), term=term)
+    off = Confirmed(login_id=A, change=Change.DISABLE, confirmed_at=NOW + timedelta(minutes=1))
+    await held.record([], [off], term=term)
+    await set_active(connection, "c", active=True)
+
+    assert await held.plan_fates(PLAN) == {
+        Fate.DONE: 1,
+        Fate.UNDER_WAY: 1,
+        Fate.CHANGED_SIDES: 1,
+        Fate.WAITING: 1,
+    }
+    members = await held.plan_story(PLAN, after=None, limit=10)
+    assert [(each.login.evidence.login_id, each.fate) for each in members] == [
+        (A, Fate.DONE),
+        (B, Fate.UNDER_WAY),
+        (C, Fate.CHANGED_SIDES),
+        (D, Fate.WAITING),
+    ]
+    rest = await held.plan_story(PLAN, after=B, limit=1)
+    assert [each.login.evidence.login_id for each in rest] == [C]
+
+
+# The commands ---------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def acme(database_url: str, tmp_path: Path) -> Iterator[Company]:
+    with company(database_url, tmp_path, logins=20, inactive=6) as built:
+        assert refreshd("import", str(built.clients), env=built.env).code == 0
+        assert refreshd("once", env=built.env).code == 3
+        yield built
+
+
+def _only_plan(acme: Company) -> dict[str, object]:
+    (plan,) = json.loads(refreshd("plans", "--json", env=acme.env).out)
+    assert isinstance(plan, dict)
+    return plan
+
+
+def test_a_plan_is_told_from_what_the_guard_weighed_to_what_became_of_it(acme: Company) -> None:
+    plan = _only_plan(acme)
+    assert plan["weighed"] == {
+        "logins": 20,
+        "active": 14,
+        "not_confirmed_off": 20,
+        "changed_in_window": 0,
+        "accepted_active": None,
+        "max_fraction": 0.1,
+        "max_count": 500,
+    }
+    assert plan["fates"] == {"waiting": 6}
+    acme.sql(
+        "UPDATE client SET active = true WHERE client_id = (SELECT client_id FROM client_login WHERE login_id = $1)",
+        min(acme.inactive),
+    )
+    shown = refreshd("plan", "--show", str(plan["plan_id"])[:5], env=acme.env)
+    assert shown.code == 0
+    assert "with an active client again" in shown.words
+    assert "active 14 15" in shown.words
+    told = json.loads(refreshd("plan", "--show", str(plan["plan_id"]), "--json", env=acme.env).out)
+    assert {each["login_id"] for each in told["members"]} == acme.inactive
+    assert "1 with an active client again" in refreshd("plans", env=acme.env).words
+
+
+def test_a_rejected_plan_disables_nobody_and_says_who_rejected_it_and_why(acme: Company) -> None:
+    plan_id = str(_only_plan(acme)["plan_id"])
+    rejected = refreshd("reject", plan_id[:6], "--reason", "half an export", env=acme.env)
+    assert rejected.code == 0
+    assert "nothing is sent for its 6 logins" in rejected.words
+    assert refreshd("once", env=acme.env).code == 0, "nothing waits for a person any more"
+    assert acme.flinks.audit.calls_by_operation["SetScheduledRefresh"] == 0
+    assert _only_plan(acme)["state"] == "rejected"
+    assert "reject by" in refreshd("plan", "--show", plan_id, env=acme.env).words
+    verdict = json.loads(refreshd("explain", min(acme.inactive), "--json", env=acme.env).out)
+    assert (verdict["verdict"], verdict["reason"]) == (VerdictName.HELD, "rejected")
+
+
+@pytest.mark.parametrize("command", ["approve", "reject"])
+def test_a_decision_without_a_reason_is_refused(acme: Company, command: str) -> None:
+    plan_id = str(_only_plan(acme)["plan_id"])
+    assert refreshd(command, plan_id, env=acme.env).code == 2
+    assert refreshd(command, plan_id, "--reason", "", env=acme.env).code == 2
+    assert _only_plan(acme)["state"] == "held"
+
+
+def test_a_plan_that_is_not_there_is_one_sentence(acme: Company) -> None:
+    for argv in (["plan", "--show", "ffff"], ["reject", "ffff", "--reason", "x"]):
+        ran = refreshd(*argv, env=acme.env)
+        assert (ran.code, "there is no plan 'ffff'" in ran.err) == (2, True)

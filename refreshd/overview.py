@@ -5,10 +5,11 @@ None means not known (yet) and reads as such; nothing is ever shown as a zero th
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from refreshd import phrases
 from refreshd.core.model import HeldPlan, Pause, VerdictName
 from refreshd.core.totals import LedgerTotals
 from refreshd.ports import PassRecord
@@ -130,22 +131,4 @@ def attention(totals: LedgerTotals) -> tuple[Attention, ...]:
 
 def said_of_pause(pause: Pause) -> str:
     """One sentence, for a page, a probe and a command alike."""
-    return f"vendor writes are paused since {stamp(pause.paused_at)} by {pause.paused_by}: {pause.reason}"
-
-
-def stamp(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """`12 s ago`, `3 h ago`, or `in 3 h` for a moment to come."""
-    seconds = round((now - moment).total_seconds())
-    return f"in {_span(-seconds)}" if seconds < 0 else f"{_span(seconds)} ago"
-
-
-def _span(seconds: int) -> str:
-    """The largest unit of which there are two or more."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    return f"vendor writes are paused since {phrases.stamp(pause.paused_at)} by {pause.paused_by}: {pause.reason}"

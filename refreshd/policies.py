@@ -1,11 +1,12 @@
 """Settings as the values and the clock that the core and the edges decide by. No defaults: those are the settings' own."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import SecretStr
 
 from refreshd.clock import ScaledClock, SystemClock
+from refreshd.core import timing
 from refreshd.core.agenda import Agenda
 from refreshd.core.conversation import Terms
 from refreshd.core.guard import GuardPolicy
@@ -14,6 +15,7 @@ from refreshd.core.model import Credential, Operation
 from refreshd.ports import Clock
 from refreshd.reconcile import PassPolicy
 from refreshd.settings import Integration, ManualRefresh, Mode, ScheduleAuth, Settings
+from refreshd.story import StoryTerms
 
 _SCHEDULE_CREDENTIALS = {
     ScheduleAuth.API_KEY: Credential.API_KEY,
@@ -66,6 +68,22 @@ def judge_policy(settings: Settings) -> JudgePolicy:
         stale_after=settings.stale_after,
         unobserved_after=settings.unobserved_after,
         reassert_after=settings.reassert_after,
+    )
+
+
+def story_terms(settings: Settings) -> StoryTerms:
+    """What a login's story is told by."""
+
+    def follows(now: datetime) -> datetime:
+        return timing.next_routine_start(now, settings.routine_at, settings.routine_timezone)
+
+    return StoryTerms(
+        judge=judge_policy(settings),
+        reassert_after=settings.reassert_after,
+        routine_began=agenda(settings, at_once=False).routine_start,
+        routine_follows=follows,
+        polling=settings.integration is Integration.POLLING,
+        observes=settings.mode is Mode.OBSERVE,
     )
 
 

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from refreshd import overview as overviews
+from refreshd import phrases
 from refreshd.core.errors import SettingsError
 from refreshd.health import Health, Readiness, Role
 from refreshd.overview import Overview
@@ -99,7 +100,7 @@ def make_app(registry: CollectorRegistry, health: Health, overview: Callable[[],
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        filters=(("stamp", overviews.stamp), ("ago", overviews.ago)),
+        filters=(("stamp", phrases.stamp), ("ago", phrases.age)),
     )
     site = _Site(health, overview)
     app.router.add_get("/", site.page)

@@ -8,8 +8,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from refreshd import policies
-from refreshd.cli import phrases
+from refreshd import phrases, policies
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.screen import Screen, clean
 from refreshd.cli.session import ledger_settings, opened

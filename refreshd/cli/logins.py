@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from refreshd.cli import phrases
+from refreshd import phrases
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, ledger_settings, opened

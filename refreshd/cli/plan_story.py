@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from refreshd import policies
-from refreshd.cli import phrases
+from refreshd import phrases, policies
 from refreshd.cli.plans import show_plan, show_since_then
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, opened, preview_policy

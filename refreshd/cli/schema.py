@@ -7,12 +7,12 @@ import typer
 from refreshd import migrate as migrations
 from refreshd import policies
 from refreshd.cli.options import AsJson, Config
-from refreshd.cli.phrases import counted, stamp
 from refreshd.cli.screen import Column, Screen
 from refreshd.cli.session import connection, ledger_settings
 from refreshd.cli.start import run_async
 from refreshd.core.errors import SchemaMismatch
 from refreshd.migrate import MigrationStatus
+from refreshd.phrases import counted, stamp
 from refreshd.settings import Settings
 from refreshd.sqlfiles import Migration
 

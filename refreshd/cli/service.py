@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, TaskID
 
-from refreshd import policies
-from refreshd.cli import phrases
+from refreshd import phrases, policies
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.screen import Screen
 from refreshd.cli.session import full_settings, opened

@@ -12,11 +12,11 @@ import typer
 
 from refreshd import simulator
 from refreshd.cli.options import AsJson
-from refreshd.cli.phrases import counted, number, stamp
 from refreshd.cli.screen import Screen
 from refreshd.cli.start import run_async
 from refreshd.clock import SystemClock
 from refreshd.core.errors import DependencyDown, InputRejected, SettingsError
+from refreshd.phrases import counted, number, stamp
 from refreshd.simulator import http
 
 Logins = Annotated[int, typer.Option(min=0, metavar="N", help="How many logins this Flinks has.")]

@@ -8,8 +8,7 @@ from math import ceil
 from rich.text import Text
 
 import refreshd
-from refreshd import overview, policies
-from refreshd.cli import phrases
+from refreshd import overview, phrases, policies
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.plans import show_plan
 from refreshd.cli.screen import Cell, Column, Screen, clean

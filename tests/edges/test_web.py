@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from refreshd.core.errors import SettingsError
 from refreshd.core.model import Pause, PlanState, VerdictName
 from refreshd.health import Condition, Health, Role
-from refreshd.overview import BudgetUse, Overview, Tone, ago, attention, fleet, stamp
+from refreshd.overview import BudgetUse, Overview, Tone, attention, fleet
 from refreshd.web import base_url, make_app, parse_listen, serve
 from tests.support import observed
 from tests.support.observed import NOW
@@ -178,7 +178,7 @@ async def test_the_page_says_who_this_is_and_what_it_does() -> None:
     assert "refreshd leader enforce ready" in said
     assert "12 s ago judged 400, intended 3, held 12" in said
     assert "21 of 30 calls in the last minute" in said
-    assert "Next routine in 23 h 2026-03-03 15:00:00 UTC" in said
+    assert "Next routine in 23 h 2026-03-03 15:00 UTC" in said
     assert "Newest report 9 min ago" in said
     assert "refreshd 1.2.3" in said
 
@@ -205,7 +205,7 @@ async def test_a_held_plan_stands_with_its_reason_and_the_command_that_approves_
 
 async def test_an_approved_plan_stands_with_what_is_left_and_no_command() -> None:
     said = await page(replace(KNOWN, held=(observed.held_plan(PlanState.APPROVED),)))
-    assert "approved until 2026-03-03 15:00:00 UTC, 58 still to do" in said
+    assert "approved until 2026-03-03 15:00 UTC, 58 still to do" in said
     assert "refreshd approve" not in said
 
 
@@ -214,7 +214,7 @@ async def test_what_is_not_known_is_said_to_be_unknown_and_never_a_zero() -> Non
     assert "The ledger has not been counted yet." in said
     assert "Last pass none yet" in said
     assert "Held plans" not in said
-    assert not re.search(r"\b0\b", said.replace("16:00:00", ""))
+    assert not re.search(r"\b0\b", said.replace("16:00", ""))
 
 
 async def test_a_standby_sends_the_reader_to_the_leader() -> None:
@@ -298,27 +298,6 @@ def test_an_empty_ledger_has_a_fleet_of_zeros_and_needs_nobody() -> None:
 def test_what_heals_by_itself_needs_nobody() -> None:
     calm = {VerdictName.FRESH: 9, VerdictName.FAILED: 3, VerdictName.DISABLED: 2, VerdictName.UNSEEN: 1}
     assert attention(replace(observed.totals(), by_verdict=calm)) == ()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s ago"),
-        (119, "119 s ago"),
-        (120, "2 min ago"),
-        (7199, "119 min ago"),
-        (7200, "2 h ago"),
-        (172_800, "2 d ago"),
-        (-90, "in 90 s"),
-        (-86_400, "in 24 h"),
-    ],
-)
-def test_times_read_as_how_long_ago(seconds: int, words: str) -> None:
-    assert ago(NOW - timedelta(seconds=seconds), NOW) == words
-
-
-def test_moments_are_written_in_utc() -> None:
-    assert stamp(NOW) == "2026-03-02 16:00:00 UTC"
 
 
 # Listening --------------------------------------------------------------------------------------------------------------------------------

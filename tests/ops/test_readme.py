@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from refreshd.cli import app, phrases
+from refreshd import phrases
+from refreshd.cli import app
 from refreshd.core import errors, timing
 from refreshd.core.conversation import Terms
 from refreshd.core.forecast import fits_in_a_day, routine_length

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from refreshd.cli import phrases
+from refreshd import phrases
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

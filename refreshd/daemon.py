@@ -138,7 +138,8 @@ async def held(lease: Lease, budget: Budget) -> AsyncIterator[None]:
     The budget begins anew: somebody else may have called until just now, and perhaps faster.
     """
     done = asyncio.Event()
-    budget.rest(await lease.take_budget(budget.rate_per_minute))
+    await lease.take_budget(budget.rate_per_minute)
+    budget.begin()
     async with asyncio.TaskGroup() as group:
         group.create_task(lease.hold(done))
         try:

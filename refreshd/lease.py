@@ -1,29 +1,43 @@
 """Who leads: one row of the ledger, a term issued by the database, and a deadline of our own that ends before the database's.
 
-The holder believes itself leader only for `ttl` less a second from the moment it *asked*, in loop time, so that a slow answer, a frozen
-process or a database that is away end its leadership before anybody else can begin. The lease keeps a connection of its own: a pool
-that is busy must not cost it.
+The holder believes itself leader only for `ttl` less a margin from the moment it *asked*, so that a slow answer, a frozen process or a
+database that is away end its leadership before anybody else can begin. The lease keeps a connection of its own: a pool that is busy must
+not cost it. The slots of the call budget are claimed over the same connection, so each claim asks the database who leads, too.
+
+The numbers, for four seconds: it is renewed every second, each answer is waited for 1.25 s, and our own deadline comes half a second
+early. So one question may go unanswered, connection and all, and a second one is still in time (1 + 1.25 + 1.25 = 3.5): a database that
+stalls for two seconds costs nothing. A standby sleeps exactly until the lease that it found runs out. So the time from a leader's last
+word to its successor's first is four seconds and one answer, whatever silenced it.
 """
 
 import asyncio
 import secrets
+import time
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 
 from refreshd.core.errors import LeaseLost, LedgerUnavailable
 from refreshd.core.model import Term
-from refreshd.postgres import Connection, Statement, connect, database_trouble
+from refreshd.pacing import PERMIT_SECONDS, Claim
+from refreshd.postgres import Connection, Record, Statement, connect, database_trouble
 from refreshd.sqlfiles import Queries, load_queries
 
-TTL = timedelta(seconds=15)
-MARGIN_SECONDS = 1.0
-"""How much earlier than the database we believe the lease to be over."""
+TTL = timedelta(seconds=4)
+
+_AFTER_THE_END_SECONDS = 0.01
+
+_AWAKE_AND_ASLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 @cache
 def _queries() -> Queries:
     return load_queries("lease")
+
+
+def _seconds() -> float:
+    """The clock of our own deadline: loop time goes on while a process is stopped (SIGSTOP), but on Linux not while the machine sleeps."""
+    return time.clock_gettime(_AWAKE_AND_ASLEEP)
 
 
 class Lease:
@@ -35,13 +49,14 @@ class Lease:
         self._schema = schema
         self._ttl = ttl
         self._session: Connection | None = None
+        self._line = asyncio.Lock()
         self._term: Term | None = None
         self._deadline = 0.0
 
     @property
     def is_held(self) -> bool:
         """Whether we lead at this moment."""
-        return self._term is not None and asyncio.get_running_loop().time() < self._deadline
+        return self._term is not None and _seconds() < self._deadline
 
     @property
     def term(self) -> Term:
@@ -54,7 +69,7 @@ class Lease:
 
     async def acquire(self) -> bool:
         """Take the lease if it is free. Raises LedgerUnavailable when the database does not answer."""
-        await self._ask(_queries()["acquire"](holder=self.holder, ttl=self._ttl))
+        await self._ask_for_it()
         return self.is_held
 
     async def renew(self) -> None:
@@ -62,24 +77,40 @@ class Lease:
         term = self._term
         if term is None:
             raise LeaseLost("this refreshd does not lead the ledger")
-        await self._ask(_queries()["renew"](term=term, ttl=self._ttl))
+        asked_at, row = await self._ask(_queries()["renew"](term=term, ttl=self._ttl))
+        self._term = None if row is None else term
+        self._deadline = self._deadline_from(asked_at)
         if self._term is None:
             raise LeaseLost(f"another refreshd leads this ledger: term {term} is over")
 
-    async def take_budget(self, rate_per_minute: int) -> float:
-        """Call under this rate from now on; returns the seconds to wait before the first call, because a leader before us called faster.
-
-        Not while `hold` runs, which uses the same session. Raises LeaseLost when somebody else leads by now.
-        """
-        statement = _queries()["take_budget"](rate_per_minute=rate_per_minute, term=self.term)
-        if self._session is None:
-            raise LeaseLost("the session of the lease is gone")
-        with database_trouble():
-            async with asyncio.timeout(self._patience):
-                seconds = await self._session.fetchval(*statement)
-        if seconds is None:
+    async def take_budget(self, rate_per_minute: int) -> None:
+        """Call under this rate from now on. Raises LeaseLost when somebody else leads by now."""
+        query = _queries()["take_budget"]
+        statement = query(rate_per_minute=rate_per_minute, permit_seconds=PERMIT_SECONDS, term=self.term)
+        _, row = await self._ask(statement)
+        if row is None:
             raise LeaseLost("another refreshd leads this ledger by now")
-        return float(seconds)
+
+    async def claim(self, slots: int, slot_seconds: float) -> Claim:
+        """The next slots of the budget, which no other claim covers, whoever makes it and whatever it believes of itself.
+
+        Raises LeaseLost, never LedgerUnavailable: while the lease lasts, the database is asked again.
+        """
+        query, loop = _queries()["claim"], asyncio.get_running_loop()
+        while True:
+            asked_at = loop.time()
+            try:
+                _, row = await self._ask(query(slots=slots, slot_seconds=slot_seconds, term=self.term))
+            except LedgerUnavailable:
+                await asyncio.sleep(self._patience / 4)
+                continue
+            if row is None:
+                raise LeaseLost("another refreshd leads this ledger by now")
+            return Claim(
+                granted=row["granted"],
+                begins_at_seconds=asked_at + row["wait_seconds"],
+                opens_at_seconds=loop.time() + row["wait_seconds"],
+            )
 
     async def release(self) -> None:
         """Let it run out at once, so that a standby need not wait. What fails here heals by itself when the lease runs out.
@@ -87,22 +118,17 @@ class Lease:
         Also after an `acquire` that was cancelled: the database may have given us a lease that we never heard of.
         """
         self._term = None
-        try:
-            if self._session is not None:
-                async with asyncio.timeout(self._patience):
-                    with database_trouble():
-                        await self._session.fetch(*_queries()["release"](holder=self.holder))
-        except (LedgerUnavailable, TimeoutError):
-            pass
-        finally:
-            self._hang_up()
+        if self._session is not None:
+            with suppress(LedgerUnavailable):
+                await self._ask(_queries()["release"](holder=self.holder))
+        self._hang_up()
 
     async def hold(self, stop: asyncio.Event) -> None:
         """Renew until `stop` is set, then release. Raises LeaseLost when the lease is lost, never LedgerUnavailable."""
         try:
             while not stop.is_set():
                 await self._renew_or_lose()
-                await first_of(stop, seconds=self._patience)
+                await first_of(stop, seconds=self._renewal)
         finally:
             await asyncio.shield(self.release())
 
@@ -110,18 +136,28 @@ class Lease:
         """Stand by until the lease is ours (True) or `stop` is set (False); `woken` (a notification) has it tried at once."""
         signals = [stop] if woken is None else [stop, woken]
         while not stop.is_set():
+            left_seconds = self._renewal
             with suppress(LedgerUnavailable):
-                if await self.acquire():
+                left_seconds = await self._ask_for_it()
+                if self.is_held:
                     return True
-            await first_of(*signals, seconds=self._patience)
+            await first_of(*signals, seconds=min(self._renewal, left_seconds + _AFTER_THE_END_SECONDS))
             if woken is not None:
                 woken.clear()
         return False
 
     @property
+    def _renewal(self) -> float:
+        return self._ttl.total_seconds() / 4
+
+    @property
     def _patience(self) -> float:
-        """Between renewals, and for one answer: three of them fit into the lease."""
-        return self._ttl.total_seconds() / 3
+        """For one answer."""
+        return self._ttl.total_seconds() * 5 / 16
+
+    def _deadline_from(self, asked_at: float) -> float:
+        """An eighth earlier than the database's."""
+        return asked_at + self._ttl.total_seconds() * 7 / 8
 
     async def _renew_or_lose(self) -> None:
         try:
@@ -130,26 +166,38 @@ class Lease:
             if not self.is_held:
                 raise LeaseLost("the database did not answer until the lease had run out") from error
 
-    async def _ask(self, statement: Statement) -> None:
-        asked_at = asyncio.get_running_loop().time()
-        try:
-            async with asyncio.timeout(self._patience):
-                term = await self._answer(statement)
-        except TimeoutError as error:
-            self._hang_up()
-            raise LedgerUnavailable("the database did not answer in time about the lease") from error
-        except LedgerUnavailable:
-            self._hang_up()
-            raise
+    async def _ask_for_it(self) -> float:
+        """Take the lease if it is free; returns how many seconds the one that was found still lasts."""
+        asked_at, row = await self._ask(_queries()["acquire"](holder=self.holder, ttl=self._ttl))
+        term, left_seconds = (None, 0.0) if row is None else (row["term"], row["left_seconds"])
         self._term = None if term is None else Term(term)
-        self._deadline = asked_at + self._ttl.total_seconds() - MARGIN_SECONDS
+        self._deadline = self._deadline_from(asked_at)
+        return float(left_seconds)
 
-    async def _answer(self, statement: Statement) -> int | None:
-        if self._session is None:
-            self._session = await connect(self._url, schema=self._schema, name=f"refreshd lease {self.holder}")
+    async def _ask(self, statement: Statement) -> tuple[float, Record | None]:
+        """When it was asked, and the answer. Who is not answered in time hangs up, and the next one finds a new connection."""
+        async with self._line:
+            asked_at = _seconds()
+            try:
+                async with asyncio.timeout(self._patience):
+                    return asked_at, await self._answer(statement)
+            except TimeoutError as error:
+                self._hang_up()
+                raise LedgerUnavailable("the database did not answer in time about the lease") from error
+            except LedgerUnavailable:
+                self._hang_up()
+                raise
+
+    async def _answer(self, statement: Statement) -> Record | None:
         with database_trouble():
-            term: int | None = await self._session.fetchval(*statement)
-            return term
+            if self._session is None:
+                self._session = await self._dial()
+            return await self._session.fetchrow(*statement)
+
+    async def _dial(self) -> Connection:
+        session = await connect(self._url, schema=self._schema, name=f"refreshd lease {self.holder}")
+        await session.execute(*_queries()["give_up_on_locks"](lock_timeout=f"{self._patience * 1000:.0f}ms"))
+        return session
 
     def _hang_up(self) -> None:
         session, self._session = self._session, None

@@ -1,13 +1,23 @@
 """The call budget, sole home of aiolimiter: at most N calls in any 60 seconds, evenly spaced, whatever happens between permit and bytes.
 
-`AsyncLimiter(30, 60)` lets 59 calls into the worst minute; a bucket of one is even and exact (aiolimiter issues 74, 240, 298). Two things
-remain that spacing alone cannot keep, and the budget does: a permit may be spent up to a second after it was taken, and a daemon that
-was just restarted does not know what its predecessor sent.
+`AsyncLimiter(30, 60)` lets 59 calls into the worst minute; a bucket of one is even and exact (aiolimiter issues 74, 240, 298). What
+spacing alone cannot keep, the budget does:
+- A permit may be spent up to a second after it was given: so the calls that left in the last minute are remembered.
+- Others may call too: a predecessor that was just killed, one that was frozen and does not know that it was replaced, a copy that wrongly
+  believes that it leads. So each permit is a slot claimed in the ledger, where no two claims cover the same moment and only the newest
+  term may claim. Its age counts from the moment of asking: an answer that comes late has used it up.
+
+Why that suffices: in one process, the memory of a minute. Over a takeover, let s be the slot, and v the second that a permit lives. The
+predecessor's last permit was given at p, the successor's first at p + s + v at the earliest (`take_budget` adds v). Of k calls within 60
+seconds, the predecessor's permits were given at most v before the first of them, hence (k - 1) s + v < 60 + v, and with s = 60.5 / N
+that is k <= N. The wall clock of the database orders the claims; should it be set forward or back, each process still waits out
+s + v of its own time before its first call, and keeps its own minute.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -24,11 +34,38 @@ PERMIT_SECONDS = 1.0
 """A permit older than this is void: permits must not pile up while the vendor hangs, and then go out together."""
 
 
+_CLAIMED_AHEAD_SECONDS = 0.25
+"""Slots shorter than this are claimed several at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Slots that are ours; not `granted` where they begin too late to be claimed already.
+
+    In loop time, the first one begins between `begins_at_seconds` and `opens_at_seconds`.
+    """
+
+    granted: bool
+    begins_at_seconds: float
+    opens_at_seconds: float
+
+    def later(self, seconds: float) -> "Claim":
+        return replace(
+            self,
+            begins_at_seconds=self.begins_at_seconds + seconds,
+            opens_at_seconds=self.opens_at_seconds + seconds,
+        )
+
+
 class Lease(Protocol):
-    """Who leads; `term` raises when it is not (or not surely) us."""
+    """Who leads; both raise LeaseLost when it is not (or not surely) us."""
 
     @property
     def term(self) -> Term: ...
+
+    async def claim(self, slots: int, slot_seconds: float) -> Claim:
+        """The next slots of the ledger's budget, one after the other."""
+        ...
 
 
 class PermitMisusedError(RuntimeError):
@@ -95,9 +132,15 @@ class Budget:
         self._sent: deque[float] = deque(maxlen=rate_per_minute)
         self._first_wait_seconds = self._limiter.time_period + PERMIT_SECONDS
         self._opens_at_seconds: float | None = None
+        self._claimed: deque[Claim] = deque()
+
+    def begin(self) -> None:
+        """A new term: nothing that was claimed before counts, and a predecessor may have called until just now."""
+        self._claimed.clear()
+        self.rest(0)
 
     async def permit(self) -> Permit:
-        """The next permit, in the order of asking.
+        """The next permit, in the order of asking. Raises LeaseLost when somebody else leads by now.
 
         The first one waits out a slot, and the second that a permit lives: a predecessor may have sent its last call just now.
         """
@@ -105,13 +148,37 @@ class Budget:
         began = loop.time()
         if self._opens_at_seconds is None:
             self._opens_at_seconds = began + self._first_wait_seconds
-        await _sleep_until(self._opens_at_seconds)
+        permit = await self._next()
+        while not permit.is_fresh:  # the claim was answered too late
+            permit = await self._next()
+        if self._on_wait is not None:
+            self._on_wait(loop.time() - began)
+        return permit
+
+    async def _next(self) -> Permit:
+        loop = asyncio.get_running_loop()
+        await _sleep_until(self._opens_at_seconds or 0.0)
         await self._limiter.acquire()
         while not self.has_room(now := loop.time()):
             await _sleep_until(self._sent[0] + WINDOW_SECONDS)
-        if self._on_wait is not None:
-            self._on_wait(now - began)
-        return Permit(self, now)
+        if self._leadership is None:
+            return Permit(self, now)
+        slot = await self._slot(self._leadership)
+        await _sleep_until(slot.opens_at_seconds)
+        return Permit(self, slot.begins_at_seconds)
+
+    async def _slot(self, leadership: Lease) -> Claim:
+        """The next slot at hand that there is still time to use, or the first one of a new claim."""
+        now = asyncio.get_running_loop().time()
+        while self._claimed:
+            slot = self._claimed.popleft()
+            if now - slot.begins_at_seconds < PERMIT_SECONDS / 2:
+                return slot
+        count = max(1, int(_CLAIMED_AHEAD_SECONDS / self._limiter.time_period))
+        while not (claim := await leadership.claim(count, self._limiter.time_period)).granted:
+            await _sleep_until(claim.opens_at_seconds)
+        self._claimed.extend(claim.later(number * self._limiter.time_period) for number in range(1, count))
+        return claim
 
     def rest(self, seconds: float) -> None:
         """Hand out no permit for so long: calls of a faster predecessor are still in the window."""

@@ -28,7 +28,16 @@ GOODBYE_SECONDS = 3.0
 LOCK_TIMEOUT = "2s"
 """How long the daemon waits for a row that somebody else's transaction holds: one such login must not stop all the others."""
 IDLE_IN_TRANSACTION = "15s"
-"""A leader that froze in the middle of a write must not keep its successor waiting: the server ends its transaction."""
+FENCED_IDLE_IN_TRANSACTION = "2s"
+"""A leader that froze in the middle of a write must not keep its successor waiting: the server ends its transaction before the lease
+has run out."""
+GONE = {
+    "client_connection_check_interval": "1s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+"""So the server notices a client that was killed or whose host is gone, and ends what it was doing."""
 
 AWAY = (
     asyncpg.PostgresConnectionError,
@@ -93,11 +102,15 @@ def _explained(error: Exception) -> RefreshdError | None:
 def session_settings(schema: str | None, *, name: str) -> dict[str, str]:
     """What every session of ours starts with. Our plans are short: compiling them costs more than running them."""
     path = {} if schema is None else {"search_path": '"' + schema.replace('"', '""') + '"'}
-    return path | {
-        "application_name": name,
-        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
-        "jit": "off",
-    }
+    return (
+        path
+        | GONE
+        | {
+            "application_name": name,
+            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
+            "jit": "off",
+        }
+    )
 
 
 async def connect(
@@ -194,7 +207,8 @@ async def open_database(
             max_size=size,
             timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,
-            server_settings=session_settings(schema, name=name) | {"lock_timeout": LOCK_TIMEOUT},
+            server_settings=session_settings(schema, name=name)
+            | {"lock_timeout": LOCK_TIMEOUT, "idle_in_transaction_session_timeout": FENCED_IDLE_IN_TRANSACTION},
             reset=_leave_as_it_is,
             init=None if observer is None else _telling(observer),
         )

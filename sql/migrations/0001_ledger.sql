@@ -41,7 +41,8 @@ CREATE TABLE lease (
 
 INSERT INTO lease (name, holder, term, acquired_at, expires_at) VALUES ('leader', '', 0, '-infinity', '-infinity');
 
--- One row: the rate under which the newest leader calls, and how long its successor must wait when its own is lower.
+-- One row, the clock of all calls to Flinks: the rate under which the newest leader calls, and where the slots that nobody has claimed yet
+-- begin.
 CREATE TABLE budget (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
     rate_per_minute integer CHECK (rate_per_minute > 0),

@@ -1,11 +1,22 @@
 -- Who leads this ledger. Here, and only here, the database's clock decides: it is the one clock that all contenders share.
 
--- name: acquire(holder, ttl)$
--- The new term, where the lease has run out; otherwise no row, and no lock is taken.
-UPDATE lease
-SET holder = :holder, term = term + 1, acquired_at = clock_timestamp(), expires_at = clock_timestamp() + :ttl::interval
-WHERE name = 'leader' AND expires_at <= clock_timestamp()
-RETURNING term;
+-- name: acquire(holder, ttl)^
+-- The new term, where the lease has run out, or is ours by an answer that we never heard; otherwise NULL, and no lock is taken. With it
+-- how many seconds the lease lasts that was found.
+WITH taken AS (
+    UPDATE lease
+    SET holder = :holder, term = term + 1, acquired_at = clock_timestamp(), expires_at = clock_timestamp() + :ttl::interval
+    WHERE name = 'leader' AND (expires_at <= clock_timestamp() OR holder = :holder)
+    RETURNING term
+)
+SELECT
+    (SELECT taken.term FROM taken) AS term,
+    CASE WHEN isfinite(lease.expires_at)
+        THEN GREATEST(0, EXTRACT(epoch FROM lease.expires_at - clock_timestamp()))
+        ELSE 0
+    END::double precision AS left_seconds
+FROM lease
+WHERE lease.name = 'leader';
 
 -- name: renew(term, ttl)$
 -- The term, where it is still ours, even if it ran out before anybody else came.
@@ -24,20 +35,46 @@ WITH released AS (
 )
 SELECT pg_notify(activity_channel(), 'lease') FROM released;
 
--- name: take_budget(rate_per_minute, term)$
--- Seconds until the first call of this leadership. Even spacing holds over a takeover by itself, unless the rate was lowered: then calls
--- of the last minute count against a limit that they were not made under. No row where the term is not ours any more.
+-- name: give_up_on_locks(lock_timeout)!
+-- A question that nobody waits for any more must not be answered later, when it would give the lease to one who has left.
+SELECT set_config('lock_timeout', :lock_timeout, false);
+
+-- name: take_budget(rate_per_minute, permit_seconds, term)$
+-- Begins the calls of this term; no row where another one was issued. Calls of the term before may leave for as long as a permit lives,
+-- so its successor begins that much later; and a rate that was lowered waits out the minute whose calls were made under the higher one.
+WITH fence AS (
+    SELECT lease.term FROM lease WHERE lease.name = 'leader' AND lease.term = :term FOR KEY SHARE
+)
 UPDATE budget
 SET opens_at = CASE
-        WHEN budget.rate_per_minute > :rate_per_minute THEN clock_timestamp() + interval '61 seconds'
-        ELSE budget.opens_at
-    END,
+        WHEN budget.rate_per_minute > :rate_per_minute THEN statement_timestamp() + interval '61 seconds'
+        ELSE GREATEST(budget.opens_at, statement_timestamp())
+    END + :permit_seconds::double precision * interval '1 second',
     rate_per_minute = :rate_per_minute
-WHERE EXISTS (SELECT FROM lease WHERE lease.name = 'leader' AND lease.term = :term)
-RETURNING CASE WHEN isfinite(budget.opens_at)
-    THEN GREATEST(0, EXTRACT(epoch FROM budget.opens_at - clock_timestamp()))
-    ELSE 0
-END::double precision;
+FROM fence
+RETURNING budget.rate_per_minute;
+
+-- name: claim(slots, slot_seconds, term)^
+-- Claims the next slots of the budget, one after the other, where they begin now or nearly; says in how many seconds they do. No row where
+-- the term is not ours any more. No two claims cover the same moment, whoever makes them: the row is the one clock of all calls, and while
+-- a claim is made nobody can take the lease over. A moment further ahead than a minute comes from a clock that was set back since.
+WITH fence AS (
+    SELECT lease.term FROM lease WHERE lease.name = 'leader' AND lease.term = :term FOR KEY SHARE
+), free AS (
+    SELECT
+        LEAST(GREATEST(budget.opens_at, statement_timestamp()), statement_timestamp() + interval '62 seconds') AS begins_at,
+        budget.opens_at <= statement_timestamp() + interval '250 milliseconds' AS granted
+    FROM budget
+    CROSS JOIN fence
+    FOR NO KEY UPDATE OF budget
+)
+UPDATE budget
+SET opens_at = CASE
+        WHEN free.granted THEN free.begins_at + :slots * :slot_seconds::double precision * interval '1 second'
+        ELSE free.begins_at
+    END
+FROM free
+RETURNING free.granted, EXTRACT(epoch FROM free.begins_at - statement_timestamp())::double precision AS wait_seconds;
 
 -- name: fence(term)$
 -- The term, where it is still the newest one. Until the transaction ends nobody can take the lease over.

@@ -23,7 +23,7 @@ from refreshd.core.errors import (
 from refreshd.core.guard import GuardedChange
 from refreshd.core.model import CallTrace, Change, Credential, FetchDepth, Flag, LoginId, Operation, PassId, Term
 from refreshd.flinks import AiohttpTransport, FlinksConnection, FlinksReader, Leave, RawResponse, ScheduleWriter
-from refreshd.pacing import Budget, Permit
+from refreshd.pacing import Budget, Claim, Permit
 from tests.support.aioresponses_314 import FlinksResponses
 
 NOW = datetime(2026, 6, 18, 15, 0, tzinfo=UTC)
@@ -54,6 +54,10 @@ class Leader:
         if not self.leads:
             raise LeaseLost("somebody else leads")
         return Term(1)
+
+    async def claim(self, slots: int, slot_seconds: float) -> Claim:
+        now = asyncio.get_running_loop().time()
+        return Claim(granted=True, begins_at_seconds=now, opens_at_seconds=now)
 
 
 class Wire:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice, pairwise
 
@@ -10,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from refreshd.core.errors import CallAbandoned, LeaseLost
-from refreshd.core.model import Term
-from refreshd.pacing import PERMIT_SECONDS, WINDOW_SECONDS, Budget, Permit, PermitMisusedError
+from refreshd.pacing import PERMIT_SECONDS, WINDOW_SECONDS, Budget, Claim, Permit, PermitMisusedError
+from tests.support.budget_row import BudgetRow, RowLease
 from tests.support.virtual_loop import VirtualClock, run_virtual
 
 START = datetime(2026, 3, 1, 11, 0, tzinfo=UTC)
@@ -35,17 +37,6 @@ async def send(permit: Permit) -> float:
     permit = await permit.fresh()
     permit.spend()
     return loop_time()
-
-
-class Leader:
-    def __init__(self) -> None:
-        self.leads = True
-
-    @property
-    def term(self) -> Term:
-        if not self.leads:
-            raise LeaseLost("somebody else leads")
-        return Term(1)
 
 
 DELAYS = st.lists(st.floats(0, 3), min_size=1, max_size=20)
@@ -137,9 +128,9 @@ def test_after_a_rest_the_next_permit_comes_at_once() -> None:
     assert run_virtual(main, START) < 1e-3
 
 
-def in_virtual_time(check: Callable[[Budget, Leader, list[float]], object]) -> None:
+def in_virtual_time(check: Callable[[Budget, RowLease, list[float]], object]) -> None:
     async def main(_clock: VirtualClock) -> None:
-        leader, waits = Leader(), list[float]()
+        leader, waits = BudgetRow().take(60), list[float]()
         outcome = check(Budget(60, leader, on_wait=waits.append), leader, waits)
         if asyncio.iscoroutine(outcome):
             await outcome
@@ -148,7 +139,7 @@ def in_virtual_time(check: Callable[[Budget, Leader, list[float]], object]) -> N
 
 
 def test_a_permit_is_good_for_one_call() -> None:
-    async def check(budget: Budget, _leader: Leader, _waits: list[float]) -> None:
+    async def check(budget: Budget, _leader: RowLease, _waits: list[float]) -> None:
         permit = await budget.permit()
         permit.spend()
         assert not permit.is_fresh
@@ -160,7 +151,7 @@ def test_a_permit_is_good_for_one_call() -> None:
 
 
 def test_a_permit_older_than_a_second_is_void_and_replaced() -> None:
-    async def check(budget: Budget, _leader: Leader, _waits: list[float]) -> None:
+    async def check(budget: Budget, _leader: RowLease, _waits: list[float]) -> None:
         permit = await budget.permit()
         assert await permit.fresh() is permit
         await asyncio.sleep(1.01)
@@ -175,9 +166,9 @@ def test_a_permit_older_than_a_second_is_void_and_replaced() -> None:
 
 
 def test_no_call_leaves_when_the_lease_is_lost() -> None:
-    async def check(budget: Budget, leader: Leader, _waits: list[float]) -> None:
+    async def check(budget: Budget, leader: RowLease, _waits: list[float]) -> None:
         permit = await budget.permit()
-        leader.leads = False
+        leader.believes = False
         with pytest.raises(LeaseLost):
             permit.spend()
         assert budget.used_in_last_minute(loop_time()) == 0
@@ -186,7 +177,7 @@ def test_no_call_leaves_when_the_lease_is_lost() -> None:
 
 
 def test_the_budget_says_what_was_used_and_how_long_permits_were_waited_for() -> None:
-    async def check(budget: Budget, _leader: Leader, waits: list[float]) -> None:
+    async def check(budget: Budget, _leader: RowLease, waits: list[float]) -> None:
         for _ in range(10):
             (await budget.permit()).spend()
         assert budget.used_in_last_minute(loop_time()) == 10
@@ -199,7 +190,7 @@ def test_the_budget_says_what_was_used_and_how_long_permits_were_waited_for() ->
 
 
 def test_a_wait_that_is_cancelled_costs_nobody_a_permit() -> None:
-    async def check(budget: Budget, _leader: Leader, _waits: list[float]) -> None:
+    async def check(budget: Budget, _leader: RowLease, _waits: list[float]) -> None:
         await budget.permit()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
@@ -280,3 +271,126 @@ def test_there_is_room_at_the_very_moment_that_is_slept_until(moment: float) -> 
     budget = Budget(1)
     budget._sent.append(moment)  # a call that left at that moment
     assert budget.has_room(moment + WINDOW_SECONDS)
+
+
+# Over processes: whoever is killed, frozen, replaced, or wrong about leading ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Life:
+    """One process: how long it lives from its predecessor's beginning on, and how it ends."""
+
+    starts_after: float
+    lasts: float
+    frozen_at: float | None
+    frozen_for: float
+    believes: bool
+    rate: int
+
+
+LIVES = st.lists(
+    st.builds(
+        Life,
+        starts_after=st.floats(0, 40),
+        lasts=st.floats(1, 150),
+        frozen_at=st.none() | st.floats(0, 100),
+        frozen_for=st.floats(0, 30),
+        believes=st.booleans(),
+        rate=st.sampled_from([30, 30, 30, 20, 7]),
+    ),
+    min_size=2,
+    max_size=8,
+)
+
+
+async def lives(life: Life, row: BudgetRow, delays: list[float], sent: list[float]) -> None:
+    """Calls as fast as the budget lets it, until it dies or hears that somebody else leads. One that believes hears it from nobody else."""
+    lease = row.take(life.rate)
+    budget, born = Budget(life.rate, lease), loop_time()
+    budget.begin()
+    thaw = born + life.lasts if life.frozen_at is None else born + life.frozen_at
+    with suppress(LeaseLost, TimeoutError):
+        async with asyncio.timeout(life.lasts):
+            for number in count():
+                permit = await budget.permit()
+                await asyncio.sleep(delays[number % len(delays)])
+                if life.frozen_at is not None and loop_time() >= thaw:
+                    await asyncio.sleep(life.frozen_for)
+                    thaw = float("inf")
+                lease.believes = life.believes or row.term == lease._term
+                sent.append(await send(permit))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    fates=LIVES,
+    delays=DELAYS,
+    answer_seconds=st.sampled_from([0.0, 0.002, 0.3, 0.9]),
+    steps=st.lists(st.tuples(st.floats(0, 60), st.sampled_from([-7200.0, -3.0, 5.0, 7200.0])), max_size=3),
+)
+def test_no_minute_sees_more_calls_than_the_highest_rate_whoever_believes_that_it_leads(
+    fates: list[Life], delays: list[float], answer_seconds: float, steps: list[tuple[float, float]]
+) -> None:
+    """Takeovers while the predecessor lives on, freezes between permit and bytes, slow answers, a database whose clock is set."""
+
+    async def main(_clock: VirtualClock) -> list[float]:
+        row, sent = BudgetRow(), list[float]()
+        row.answer_seconds = answer_seconds
+
+        async def clockmaker() -> None:
+            for after, step in steps:
+                await asyncio.sleep(after)
+                row.step(step)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(clockmaker())
+            for fate in fates:
+                group.create_task(lives(fate, row, delays, sent))
+                await asyncio.sleep(fate.starts_after)
+        return sent
+
+    assert most_in_a_minute(sorted(run_virtual(main, START))) <= max(fate.rate for fate in fates)
+
+
+def test_a_copy_that_is_wrong_about_leading_sends_nothing_more() -> None:
+    """Its own look at the lease is broken; the claim is refused all the same."""
+
+    async def main(_clock: VirtualClock) -> int:
+        row = BudgetRow()
+        budget = Budget(30, row.take(30))
+        await send(await budget.permit())
+        row.take(30)
+        with pytest.raises(LeaseLost):
+            await budget.permit()
+        return budget.used_in_last_minute(loop_time())
+
+    assert run_virtual(main, START) == 1
+
+
+def test_a_claim_that_was_answered_too_late_is_made_again() -> None:
+    async def main(_clock: VirtualClock) -> bool:
+        row = BudgetRow()
+        budget = Budget(30, row.take(30))
+        row.answer_seconds = 4.0
+        asyncio.get_running_loop().call_later(6.0, setattr, row, "answer_seconds", 0.0)
+        return (await budget.permit()).is_fresh
+
+    assert run_virtual(main, START)
+
+
+def test_short_slots_are_claimed_several_at_a_time() -> None:
+    async def main(_clock: VirtualClock) -> tuple[int, int]:
+        lease, claims = BudgetRow().take(6000), list[int]()
+        claim = lease.claim
+
+        async def counted(slots: int, slot_seconds: float) -> Claim:
+            claims.append(slots)
+            return await claim(slots, slot_seconds)
+
+        lease.claim = counted  # type: ignore[method-assign]
+        budget = Budget(6000, lease)
+        for _ in range(480):
+            await send(await budget.permit())
+        return len(claims), max(claims)
+
+    assert run_virtual(main, START) == (20, 24)

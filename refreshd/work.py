@@ -225,7 +225,7 @@ class WorkQueue:
 
     async def _withdraw(self, login_id: LoginId, reason: str) -> None:
         await self._ledger.withdraw(login_id, reason=reason, now=self._clock.now(), term=self._leadership.term)
-        _log.info("change_withdrawn", login_id=str(login_id), reason=reason)
+        _log.info("change_withdrawn", login_id=str(login_id), reason=reason, pass_id=self.pass_id)
 
     async def _report(self) -> Conversation | None:
         at = asyncio.get_running_loop().time()

@@ -163,7 +163,10 @@ async def _until_told_to_stop(work: Coroutine[object, object, int]) -> int:
 
 
 def _configure_logging(settings: Settings, level: int) -> None:
+    """`level` where the operator has named none."""
     form = settings.log_format
+    if settings.log_level is not None:
+        level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     configure_logging(as_json=None if form is None else form is LogFormat.JSON, level=level)
 
 

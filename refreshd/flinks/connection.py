@@ -247,7 +247,7 @@ def log_call(trace: CallTrace) -> None:
 
     https://flinks.freshdesk.com/support/solutions/articles/43000436178-nightly-refresh-routine-flow
     """
-    _log.info(
+    _log.debug(
         "flinks_call",
         operation=trace.operation.value,
         method=trace.method,

@@ -21,6 +21,7 @@ from refreshd.settings.values import (
     Listen,
     ListenAddress,
     LogFormat,
+    LogLevel,
     ManualRefresh,
     Mode,
     RoutineTime,
@@ -110,6 +111,9 @@ class Settings(BaseSettings):
     listen: Listen = Field(ListenAddress("127.0.0.1", 9877), description="Where `/metrics` and the probes are served.")
     log_format: LogFormat | None = Field(
         None, description="`json` or `console`; when unset, `console` on a terminal and `json` off it."
+    )
+    log_level: LogLevel | None = Field(
+        None, description="`debug` (a line for every call), `info`, `warning` or `error`; when unset, `info`."
     )
     grace_seconds: float = Field(
         30, ge=0, allow_inf_nan=False, description="After SIGTERM, calls in flight may take this many seconds."

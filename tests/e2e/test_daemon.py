@@ -28,6 +28,9 @@ async def test_a_client_that_plain_sql_sets_inactive_is_disabled_at_flinks(datab
         await here.leave(gone)
         await until("the login to be off", lambda: login_id not in here.switched_on())
         await daemon.logged("change_confirmed", count=4)
+        passes = {line["pass_id"] for line in daemon.lines("pass_finished")}
+        assert {line["pass_id"] for line in daemon.lines("change_confirmed")} <= passes
+        assert {line["pass_id"] for line in daemon.lines("flinks_call")} <= passes | {None}
 
         assert await here.verdict(login_id) in {"disabled", "leaking"}
         assert here.switched_on() == here.active

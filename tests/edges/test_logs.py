@@ -3,15 +3,18 @@
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 import structlog
 
-from refreshd.logs import REDACTED, configure_logging, masked
+from refreshd.core.repeats import MOST_IN_A_SPAN, SPAN_SECONDS
+from refreshd.logs import REDACTED, configure_logging, counted, masked
 
 HIDDEN = "hunter2"
 
@@ -152,3 +155,78 @@ def test_debug_lines_are_left_out_unless_asked_for(lines: io.StringIO) -> None:
     configure_logging(stream=lines, level=logging.DEBUG)
     structlog.get_logger().debug("detail")
     assert last(lines)["event"] == "detail"
+
+
+# Repeats ----------------------------------------------------------------------------------------------------------------------------
+
+
+def events(lines: io.StringIO) -> list[str]:
+    return [json.loads(line)["event"] for line in lines.getvalue().splitlines()]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that the limit on repeats goes by."""
+    at = [1_000.0]
+    monkeypatch.setattr("refreshd.logs.time", SimpleNamespace(monotonic=lambda: at[0]))
+    return at
+
+
+def test_a_trouble_of_a_thousand_logins_is_ten_lines_and_one_that_counts_the_rest(
+    lines: io.StringIO, clock: list[float]
+) -> None:
+    log = structlog.get_logger()
+    for number in range(1_000):
+        log.warning("work_put_off", kind="routine", login_id=number)
+    assert events(lines) == ["work_put_off"] * MOST_IN_A_SPAN
+    clock[0] += SPAN_SECONDS
+    log.info("pass_finished")
+    assert events(lines)[MOST_IN_A_SPAN:] == ["repeats_left_out", "pass_finished"]
+    told = json.loads(lines.getvalue().splitlines()[MOST_IN_A_SPAN])
+    assert (told["of"], told["kind"], told["lines"]) == ("work_put_off", "routine", 1_000 - MOST_IN_A_SPAN)
+    log.warning("work_put_off", kind="routine", login_id=1_001)
+    assert events(lines)[-1] == "work_put_off"
+
+
+def test_another_kind_of_trouble_is_not_left_out_because_of_the_first(lines: io.StringIO, clock: list[float]) -> None:
+    for number in range(50):
+        structlog.get_logger().warning("work_put_off", kind="routine", login_id=number)
+    structlog.get_logger().warning("work_put_off", kind="change")
+    structlog.get_logger().error("credential_refused")
+    assert events(lines)[MOST_IN_A_SPAN:] == ["work_put_off", "credential_refused"]
+
+
+def test_what_is_no_trouble_is_never_left_out(lines: io.StringIO, clock: list[float]) -> None:
+    for number in range(3 * MOST_IN_A_SPAN):
+        structlog.get_logger().info("change_confirmed", login_id=number)
+    assert len(events(lines)) == 3 * MOST_IN_A_SPAN
+
+
+def test_lines_are_counted_by_level_as_they_are_written_whatever_wrote_them(
+    lines: io.StringIO, clock: list[float]
+) -> None:
+    levels: list[str] = []
+    with counted(levels.append):
+        for _ in range(2 * MOST_IN_A_SPAN):
+            structlog.get_logger().warning("work_put_off")
+        configure_logging(stream=lines)
+        logging.getLogger("asyncpg").error("lost")
+        structlog.get_logger().debug("unwanted")
+    structlog.get_logger().error("afterwards")
+    assert levels == ["warning"] * MOST_IN_A_SPAN + ["error"]
+
+
+# For people -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_for_people_has_the_time_of_day_no_empty_field_and_ends_with_what_to_do(lines: io.StringIO) -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream, as_json=False)
+    structlog.get_logger("refreshd.dispatch").error(
+        "credential_refused", hint="run refreshd doctor", error="401", credential="api_key", code=None
+    )
+    line = stream.getvalue()
+    assert re.match(r"\d\d:\d\d:\d\d \[error    \] credential_refused credential=api_key", line)
+    assert line.endswith("error=401 hint='run refreshd doctor'\n")
+    assert "code" not in line
+    assert "refreshd.dispatch" not in line

@@ -218,6 +218,7 @@ def _environment(database_url: str, schema: str, address: str, config: Simulator
         "REFRESHD_RATE_PER_MINUTE": "6000",
         "REFRESHD_CONCURRENCY": "8",
         "REFRESHD_LISTEN": "127.0.0.1:0",
+        "REFRESHD_LOG_LEVEL": "debug",
     }
 
 

@@ -1,0 +1,1 @@
+"""Prometheus and Alertmanager: rules, and examples of their configuration."""

@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test core-coverage lint format demo bench lock wheel clean
+.PHONY: help setup test core-coverage lint format demo rules bench lock wheel clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -41,6 +41,9 @@ format: $(READY) ## put the code into its form
 demo: $(READY) ## a day of a company with a few hundred logins, in two minutes
 	$(BIN)/refreshd demo
 
+rules: $(READY) ## the rules of Prometheus, written from their table; OVERRIDES=, INTO= for an installation's own
+	$(BIN)/python -m deploy.prometheus.rules $(if $(OVERRIDES),--overrides $(OVERRIDES) --into $(INTO))
+
 bench: $(READY) ## logins per second with the budget lifted, beside the least that any program would do; PAIRS=, LOGINS=
 	PAIRS=$(PAIRS) LOGINS=$(LOGINS) $(BIN)/python -m tests.bench
 
@@ -52,4 +55,4 @@ wheel: $(READY) ## dist/refreshd-*.whl
 
 clean: ## everything that make has made
 	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find refreshd tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find deploy refreshd tests -name __pycache__ -type d -prune -exec rm -rf {} +

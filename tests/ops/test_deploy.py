@@ -21,7 +21,7 @@ from tests.support.documents import KNOWN_NAMES, ROOT, unknown_names
 DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "systemd" / "refreshd.service"
 DOCKERFILE = (DEPLOY / "docker" / "Dockerfile").read_text(encoding="utf-8")
-FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
+FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc")
 GRACE_SECONDS = Settings.model_fields["grace_seconds"].default
 LAST_WORDS_SECONDS = 10
 MOST_EXPOSURE = "12"

@@ -1,4 +1,7 @@
-"""`python -m deploy.prometheus.rules` writes the files of the repository; with `--overrides FILE --into DIRECTORY`, an installation's own."""
+"""`python -m deploy.prometheus.rules` writes the files of the repository.
+
+With `--overrides FILE --into DIRECTORY` it writes an installation's own.
+"""
 
 import argparse
 import sys
@@ -32,10 +35,14 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m deploy.prometheus.rules", description="Writes the rules of Prometheus.")
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.prometheus.rules", description="Writes the rules of Prometheus."
+    )
     parser.add_argument("--overrides", type=Path, help="TOML with what this installation changes")
     parser.add_argument("--into", type=Path, help="write there instead of into deploy/")
-    parser.add_argument("--list", action="store_true", help="list every alert with what can be overridden, and write nothing")
+    parser.add_argument(
+        "--list", action="store_true", help="list every alert with what can be overridden, and write nothing"
+    )
     asked = parser.parse_args()
     if (asked.overrides is None) is not (asked.into is None):
         parser.error("--overrides and --into go together: the files of the repository are those of the table")

@@ -23,7 +23,7 @@ _POOL = Alert(
     numbers={"share": "0.9"},
     lasts="15m",
     summary="Nearly all database connections are in use.",
-    description="{{ $value | humanizePercentage }} of the connections of the leader are in use: queries are slow, or something blocks them.",
+    description="{{ $value | humanizePercentage }} of the leader's connections are in use: queries are slow, or something blocks them.",
     first="refreshd doctor",
     panel="refreshd-vendor?viewPanel=13",
     why="There is a connection for each call in flight and some to spare; all of them for a quarter of an hour means that they wait.",

@@ -5,8 +5,7 @@ from deploy.prometheus.rules.recordings import ACTIVE, FAILED, SILENT
 from deploy.prometheus.rules.rule import Alert, Severity
 
 _SILENT_SHARE = (
-    f"{series(SILENT)} > $share\n"
-    f"and\n{most(series('refreshd_stale_logins', verdict='stale'), 'verdict')} > $logins"
+    f"{series(SILENT)} > $share\nand\n{most(series('refreshd_stale_logins', verdict='stale'), 'verdict')} > $logins"
 )
 
 _STALE_HIGH = Alert(

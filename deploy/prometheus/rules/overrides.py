@@ -1,16 +1,16 @@
-"""What an installation changes of the table, by the alert's name, in TOML:
+"""What an installation changes of the table, by the alert's name, in TOML.
 
-    job = "refreshd"                                   # the scrape job of this installation
-    runbooks = "https://wiki.example.com/refreshd"     # where its people read the runbooks
-    grafana = "https://grafana.example.com"
+job = "refreshd"                                   # the scrape job of this installation
+runbooks = "https://wiki.example.com/refreshd"     # where its people read the runbooks
+grafana = "https://grafana.example.com"
 
-    [RefreshdStaleLogins]
-    share = "0.1"                                      # a number of the rule's own, as `make rules` lists them
-    for = "1h"
-    severity = "info"
+[RefreshdStaleLogins]
+share = "0.1"                                      # a number of the rule's own, as `make rules` lists them
+for = "1h"
+severity = "info"
 
-    [RefreshdObserveOnlyLeftOn]
-    off = true
+[RefreshdObserveOnlyLeftOn]
+off = true
 """
 
 import re
@@ -61,36 +61,39 @@ def changed(groups: tuple[Group, ...], overrides: Overrides) -> tuple[Group, ...
     unknown = sorted(overrides.alerts.keys() - known)
     if unknown:
         raise WrongOverride(f"{', '.join(unknown)}: there is no such alert; there are {', '.join(sorted(known))}")
-    after = (replace(group, rules=tuple(_kept(group, overrides))) for group in groups)
+    after = (replace(group, rules=_kept(group, overrides)) for group in groups)
     return tuple(group for group in after if group.rules)
 
 
-def _kept(group: Group, overrides: Overrides) -> list[Recording | Alert]:
-    rules: list[Recording | Alert] = []
-    for rule in group.rules:
-        own = overrides.alerts.get(rule.name, {})
-        if isinstance(rule, Recording):
-            rules.append(rule)
-        elif not own.get("off", False):
-            rules.append(_changed(rule, own))
-    return rules
+def _kept(group: Group, overrides: Overrides) -> tuple[Recording | Alert, ...]:
+    after = (_changed(rule, overrides.alerts.get(rule.name, {})) for rule in group.rules)
+    return tuple(rule for rule in after if rule is not None)
 
 
-def _changed(alert: Alert, own: Mapping[str, Any]) -> Alert:
+def _changed(rule: Recording | Alert, own: Mapping[str, Any]) -> Recording | Alert | None:
+    """None when the installation does without it."""
+    if isinstance(rule, Recording):
+        return rule
+    _check(rule, own)
+    if own.get("off", False):
+        return None
+    return replace(
+        rule,
+        severity=Severity(own.get("severity", rule.severity)),
+        lasts=own.get("for", rule.lasts),
+        lingers=own.get("keep_firing_for", rule.lingers),
+        numbers={name: str(own.get(name, default)) for name, default in rule.numbers.items()},
+    )
+
+
+def _check(alert: Alert, own: Mapping[str, Any]) -> None:
     allowed = {"off", "severity", "for", "keep_firing_for", *alert.numbers}
     unknown = sorted(own.keys() - allowed)
     if unknown:
         raise WrongOverride(f"{alert.name} has no {', '.join(unknown)}; it has {', '.join(sorted(allowed))}")
-    wrong = sorted(name for name, value in own.items() if not _fits(name, str(value)))
+    wrong = [f"{name} = {value!r}" for name, value in own.items() if not _fits(name, str(value))]
     if wrong:
-        raise WrongOverride(f"{alert.name}: {', '.join(f'{name} = {own[name]!r}' for name in wrong)} is not understood")
-    return replace(
-        alert,
-        severity=Severity(own.get("severity", alert.severity)),
-        lasts=own.get("for", alert.lasts),
-        lingers=own.get("keep_firing_for", alert.lingers),
-        numbers={name: str(own.get(name, default)) for name, default in alert.numbers.items()},
-    )
+        raise WrongOverride(f"{alert.name}: {', '.join(wrong)} is not understood")
 
 
 def _fits(name: str, value: str) -> bool:

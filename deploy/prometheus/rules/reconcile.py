@@ -54,7 +54,8 @@ _HOLDING = Alert(
     expr=f"{most(series('refreshd_held_logins'))}\nand\n{most(series('refreshd_guard_holding'))} == 1",
     lasts="5m",
     summary="The guard holds a plan and waits for an operator.",
-    description="{{ $value | humanize }} logins would be switched off, more than may go by themselves. They are billed until somebody decides.",
+    description="{{ $value | humanize }} logins would be switched off, more than may go by themselves. "
+    "They are billed until somebody decides.",
     first="refreshd plans",
     panel="refreshd-overview?viewPanel=1",
     why="Either many clients left, and each night costs money, or the client list is broken, and everybody downstream reads it too.",
@@ -146,7 +147,8 @@ _ROUTINE_LATE = Alert(
     f"- {most(series('refreshd_routine_deadline_timestamp_seconds'))} > 0",
     lasts="30m",
     summary="Today's routine will not be done before the vendor's night.",
-    description="At this rate the routine ends {{ $value | humanizeDuration }} after the vendor's night begins; what is left waits for tomorrow.",
+    description="At this rate the routine ends {{ $value | humanizeDuration }} after the vendor's night begins; "
+    "what is left waits for tomorrow.",
     first="refreshd status",
     panel="refreshd-overview?viewPanel=7",
     why="The forecast moves with the rate in force; half an hour lets a short throttling pass.",
@@ -167,14 +169,15 @@ _ROUTINE_LAPSES = Alert(
 _TOTALS = Alert(
     name="RefreshdTotalsStandStill",
     severity=Severity.WARNING,
-    expr=f"time() - {most(series('refreshd_snapshot_timestamp_seconds'))} > $intervals * {_INTERVAL}",
-    numbers={"intervals": "10"},
+    expr=f"time() - {most(series('refreshd_snapshot_timestamp_seconds'))}\n"
+    f"> $intervals * {most(series('refreshd_snapshot_interval_seconds'))}",
+    numbers={"intervals": "40"},
     lasts="5m",
     summary="The login gauges are old.",
     description="The ledger was last counted {{ $value | humanizeDuration }} ago: alerts about logins see the past.",
     first="refreshd status",
     panel="refreshd-reconcile?viewPanel=16",
-    why="The ledger is counted at least once a pass, unless counting itself is slow or fails.",
+    why="Ten minutes at the default. The interval is what refreshd shows: it counts a large ledger less often.",
 )
 
 ALERTS = (

@@ -23,11 +23,7 @@ def requests(function: str, window: str) -> str:
 
 
 def _burn(window: str) -> Recording:
-    failures = total(
-        f"rate({series('refreshd_flinks_request_failures_total')}[{window}])",
-        "operation",
-        "reason",
-    )
+    failures = total(f"rate({series('refreshd_flinks_request_failures_total')}[{window}])", "reason")
     return Recording(name=burn(window), expr=f"{failures}\n/\n({requests('rate', window)} > 0)")
 
 

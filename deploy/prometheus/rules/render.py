@@ -9,7 +9,10 @@ from deploy.prometheus.rules.overrides import Overrides, changed
 from deploy.prometheus.rules.rule import Alert, Group, Recording, filled
 from deploy.prometheus.rules.table import GROUPS
 
-_HEAD = "# Written by `make rules` from the table in deploy/prometheus/rules. Change that, or override a number: README.md beside this file.\n"
+_HEAD = (
+    "# Written by `make rules` from the table in deploy/prometheus/rules.\n"
+    "# Change that, or override a number: deploy/prometheus/README.md.\n"
+)
 _WIDTH = 130
 
 Document = dict[str, Any]
@@ -42,7 +45,7 @@ def prometheus_rule(overrides: Overrides | None = None) -> str:
         "metadata": {"name": "refreshd", "labels": {"app.kubernetes.io/name": "refreshd"}},
         "spec": {"groups": groups},
     }
-    return _HEAD.replace("README.md beside this file", "deploy/prometheus/README.md") + _dumped(resource)
+    return _HEAD + _dumped(resource)
 
 
 def _group(group: Group, overrides: Overrides) -> str:

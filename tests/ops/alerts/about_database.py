@@ -41,7 +41,7 @@ PROOFS = (
                 },
                 quiet=("13m",),
                 fires=("17m",),
-                says="95% of the connections of the leader are in use: queries are slow, or something blocks them.",
+                says="95% of the leader's connections are in use: queries are slow, or something blocks them.",
             ),
             Story(
                 title="17 of 20 in use",

@@ -6,6 +6,7 @@ from tests.ops.alerts.story import Proof, Story
 
 _SUCCESS = "refreshd_reconcile_last_success_timestamp_seconds"
 _INTERVAL = {"refreshd_reconcile_interval_seconds": "60x9999", "refreshd_reconcile_interval_seconds@b": "30x9999"}
+_COUNTED_EVERY = {"refreshd_snapshot_interval_seconds": "15x99", "refreshd_snapshot_interval_seconds@b": "7x99"}
 _DISABLED = "refreshd_disables_total"
 _NOT_DISABLED = 'refreshd_disable_failures_total{reason="vendor"}'
 
@@ -354,7 +355,7 @@ PROOFS = (
                 series={
                     "refreshd_snapshot_timestamp_seconds": "60x60",
                     "refreshd_snapshot_timestamp_seconds@b": "0x60",
-                    **_INTERVAL,
+                    **_COUNTED_EVERY,
                 },
                 quiet=("16m",),
                 fires=("18m",),
@@ -362,7 +363,7 @@ PROOFS = (
             ),
             Story(
                 title="it is counted all the time",
-                series={"refreshd_snapshot_timestamp_seconds": "0+60x60", **_INTERVAL},
+                series={"refreshd_snapshot_timestamp_seconds": "0+60x60", **_COUNTED_EVERY},
                 quiet=("60m",),
             ),
         ),

@@ -42,8 +42,8 @@ def _burn(window: str, step: str) -> Figure:
         series={
             'refreshd_flinks_requests_total{operation="authorize",code="200"}': "0+1x96 196+100x80",
             'refreshd_flinks_requests_total{operation="authorize",code="error"}@b': "0x200",
-            'refreshd_flinks_request_failures_total{operation="authorize",reason="timeout"}': "0x96 50+50x80",
-            'refreshd_flinks_request_failures_total{operation="authorize",reason="server"}@b': "0x200",
+            'refreshd_flinks_request_failures_total{reason="timeout"}': "0x96 50+50x80",
+            'refreshd_flinks_request_failures_total{reason="server"}@b': "0x200",
         },
         at=f"{120 * int(step[:-1])}s",
         value=0.5,

@@ -65,7 +65,10 @@ PROOFS = (
         stories=(
             Story(
                 title="three restarts within half an hour",
-                series={"process_start_time_seconds": "100x50 200x8 300x8 400x60", "process_start_time_seconds@b": "9x130"},
+                series={
+                    "process_start_time_seconds": "100x50 200x8 300x8 400x60",
+                    "process_start_time_seconds@b": "9x130",
+                },
                 quiet=("66m", "100m"),
                 fires=("70m", "78m"),
                 says="10.1.0.7:9877 started 3 times in half an hour.",

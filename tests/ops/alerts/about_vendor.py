@@ -21,8 +21,8 @@ def _calls(requests: str, failures: str) -> dict[str, str]:
     return {
         'refreshd_flinks_requests_total{operation="authorize",code="200"}': requests,
         'refreshd_flinks_requests_total{operation="authorize",code="error"}@b': "0x999",
-        'refreshd_flinks_request_failures_total{operation="authorize",reason="timeout"}': failures,
-        'refreshd_flinks_request_failures_total{operation="authorize",reason="server"}@b': "0x999",
+        'refreshd_flinks_request_failures_total{reason="timeout"}': failures,
+        'refreshd_flinks_request_failures_total{reason="server"}@b': "0x999",
     }
 
 
@@ -70,7 +70,12 @@ PROOFS = (
             ),
             Story(
                 title="in a takeover the answer of either counts",
-                series={"refreshd_leader": "1x90", "refreshd_leader@b": "1x90", "refreshd_flinks_up": "0x90", "refreshd_flinks_up@b": "1x90"},
+                series={
+                    "refreshd_leader": "1x90",
+                    "refreshd_leader@b": "1x90",
+                    "refreshd_flinks_up": "0x90",
+                    "refreshd_flinks_up@b": "1x90",
+                },
                 quiet=("90m",),
             ),
         ),

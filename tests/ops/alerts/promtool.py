@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import yaml
 
 from deploy.prometheus.rules.render import rules_file
 from tests.ops.alerts import about_database, about_logins, about_reconcile, about_runtime, about_vendor
-from tests.ops.alerts.about_recordings import FIGURES, Figure, figure_file
+from tests.ops.alerts.about_recordings import Figure, figure_file
 from tests.ops.alerts.story import Proof, story_file
 
 PROOFS = (
@@ -38,7 +37,7 @@ def rules() -> list[Rule]:
 
 def key(rule: Rule) -> tuple[str, str]:
     """The name of an alert, and its window where several have that name; of a recording, its name."""
-    return rule.get("alert", rule.get("record")), rule.get("labels", {}).get("window", "")
+    return str(rule.get("alert", rule.get("record"))), rule.get("labels", {}).get("window", "")
 
 
 def with_recordings(rule: Rule, known: list[Rule]) -> list[Rule]:

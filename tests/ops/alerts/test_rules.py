@@ -79,11 +79,24 @@ def names_in(expr: str) -> set[str]:
     return found
 
 
+COMING = {
+    "refreshd_flinks_rate_per_minute",
+    "refreshd_institutions_held",
+    "refreshd_notify_path_up",
+    "refreshd_clock_skew_seconds",
+}
+"""Agreed names that refreshd does not show yet."""
+
+
+def test_what_is_still_to_come_has_not_come() -> None:
+    assert metrics_shown() & COMING == set()
+
+
 @each_rule
 def test_a_rule_reads_only_series_that_exist_each_of_this_job(rule: Rule) -> None:
     names = names_in(rule["expr"])
     assert names
-    assert names <= metrics_shown()
+    assert names <= metrics_shown() | COMING
     assert len(re.findall(r'\{job="refreshd"', rule["expr"])) == len(re.findall(r"(?<!\w)[a-z_:]+\w*\{", rule["expr"]))
 
 

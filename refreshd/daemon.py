@@ -66,7 +66,9 @@ class Daemon:
 
     async def _live(self, url: str, transport: AiohttpTransport, stop: asyncio.Event) -> None:
         lease = Lease(url, schema=self._settings.database_schema)
-        self._watch.budget = Budget(self._settings.rate_per_minute, lease, on_wait=self._watch.metrics.waited)
+        metrics = self._watch.metrics
+        rate = self._settings.rate_per_minute
+        self._watch.budget = Budget(rate, lease, on_wait=metrics.waited, on_rate=metrics.set_rate)
         listener = Listener(url, schema=self._settings.database_schema, signal=self._on_notification)
         self._watch.begin()
         async with asyncio.TaskGroup() as group:
@@ -138,8 +140,10 @@ async def held(lease: Lease, budget: Budget) -> AsyncIterator[None]:
     The budget begins anew: somebody else may have called until just now, and perhaps faster.
     """
     done = asyncio.Event()
-    await lease.take_budget(budget.rate_per_minute)
+    taken = await lease.take_budget(budget.rate_per_minute)
     budget.begin()
+    budget.resume(taken.rate_in_force)
+    budget.rest(taken.rest_seconds)
     async with asyncio.TaskGroup() as group:
         group.create_task(lease.hold(done))
         try:

@@ -14,6 +14,7 @@ import asyncio
 import secrets
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
@@ -33,6 +34,14 @@ _AWAKE_AND_ASLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 @cache
 def _queries() -> Queries:
     return load_queries("lease")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetTaken:
+    """What the leaders before us were told by Flinks: a lower rate, None where all that the setting allows is in force, and a rest."""
+
+    rate_in_force: int | None
+    rest_seconds: float
 
 
 def _seconds() -> float:
@@ -83,13 +92,14 @@ class Lease:
         if self._term is None:
             raise LeaseLost(f"another refreshd leads this ledger: term {term} is over")
 
-    async def take_budget(self, rate_per_minute: int) -> None:
+    async def take_budget(self, rate_per_minute: int) -> BudgetTaken:
         """Call under this rate from now on. Raises LeaseLost when somebody else leads by now."""
         query = _queries()["take_budget"]
         statement = query(rate_per_minute=rate_per_minute, permit_seconds=PERMIT_SECONDS, term=self.term)
         _, row = await self._ask(statement)
         if row is None:
             raise LeaseLost("another refreshd leads this ledger by now")
+        return BudgetTaken(rate_in_force=row["rate_in_force"], rest_seconds=row["rest_seconds"])
 
     async def claim(self, slots: int, slot_seconds: float) -> Claim:
         """The next slots of the budget, which no other claim covers, whoever makes it and whatever it believes of itself.

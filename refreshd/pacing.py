@@ -12,6 +12,10 @@ predecessor's last permit was given at p, the successor's first at p + s + v at 
 seconds, the predecessor's permits were given at most v before the first of them, hence (k - 1) s + v < 60 + v, and with s = 60.5 / N
 that is k <= N. The wall clock of the database orders the claims; should it be set forward or back, each process still waits out
 s + v of its own time before its first call, and keeps its own minute.
+
+The slots are those of the operator's setting and never change; while Flinks asks for fewer calls, a permit waits out the longer slot of
+the rate in force besides, and the window holds no more than that. So no two calls are closer than the setting allows, however the rate
+moves.
 """
 
 import asyncio
@@ -19,16 +23,23 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Protocol
+from math import inf
+from typing import Protocol, Self
 
 from aiolimiter import AsyncLimiter
 
+from refreshd.core import throttle as throttles
 from refreshd.core.model import Term
+from refreshd.core.throttle import Throttle
 
 WINDOW_SECONDS = 60.5
 """A minute, and half a second by which one call may be quicker on its way to the vendor than another."""
 
-_LONGEST_REST_SECONDS = 900.0
+LONGEST_REST_SECONDS = 3_600.0
+"""What Flinks wishes is kept up to here: a header that is a slip must not stop the disables of a whole day."""
+
+_SLOTS_UNNAMED = 5
+"""The rest after a refusal that names none."""
 
 PERMIT_SECONDS = 1.0
 """A permit older than this is void: permits must not pile up while the vendor hangs, and then go out together."""
@@ -89,22 +100,28 @@ class Permit:
         is_young = now - self.taken_at_seconds <= PERMIT_SECONDS
         return not self._is_spent and is_young and self._budget.has_room(now)
 
-    async def fresh(self) -> "Permit":
-        """This permit, or a new one that was waited for; to be spent before the next await."""
-        permit = self
-        while not permit.is_fresh:
-            permit = await self._budget.permit()
+    async def fresh(self) -> Self:
+        """The permit, renewed where it had become void: another one was waited for; to be spent before the next await."""
+        if self._is_spent:
+            message = "a permit that was spent is not made good again"
+            raise PermitMisusedError(message)
+        while not self.is_fresh:
+            self.taken_at_seconds = (await self._budget.permit()).taken_at_seconds
             if self._look_again is not None:
                 await self._look_again()
-        return permit
+        return self
 
     def but_look_again(self, look: Callable[[], Awaitable[None]]) -> None:
         """What was decided with this permit is looked at again where a new one has to be waited for; `look` raises to give up."""
         self._look_again = look
 
-    def slow_down(self, wish: timedelta | None) -> None:
-        """The call that it was spent on was throttled: see `Budget.slow_down`."""
-        self._budget.slow_down(wish)
+    def throttled(self, wish: timedelta | None) -> None:
+        """The call that it was spent on was refused as one too many: see `Budget.throttled`."""
+        self._budget.throttled(wish, self.taken_at_seconds)
+
+    def answered(self) -> None:
+        """The call that it was spent on was taken."""
+        self._budget.answered()
 
     def spend(self) -> None:
         """Count the call, right before its bytes leave. Raises LeaseLost when somebody else leads by now."""
@@ -116,21 +133,28 @@ class Permit:
 
 
 class Budget:
-    """Hands out permits. `on_wait` hears how many seconds each of them was waited for."""
+    """Hands out permits.
+
+    `on_wait` hears how many seconds each of them was waited for, `on_rate` the rate in force whenever it changes.
+    """
 
     def __init__(
         self,
         rate_per_minute: int,
         leadership: Lease | None = None,
         *,
-        on_wait: Callable[[float], None] | None = None,
+        on_wait: Callable[[float], None] = lambda _: None,
+        on_rate: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.rate_per_minute = rate_per_minute
+        self.throttle = throttles.unthrottled(rate_per_minute)
         self._leadership = leadership
         self._on_wait = on_wait
+        self._on_rate = on_rate
         self._limiter = AsyncLimiter(1, WINDOW_SECONDS / rate_per_minute)
+        self._turn = asyncio.Lock()
         self._sent: deque[float] = deque(maxlen=rate_per_minute)
-        self._first_wait_seconds = self._limiter.time_period + PERMIT_SECONDS
+        self._handed_out_at = -inf
         self._opens_at_seconds: float | None = None
         self._claimed: deque[Claim] = deque()
 
@@ -138,6 +162,11 @@ class Budget:
         """A new term: nothing that was claimed before counts, and a predecessor may have called until just now."""
         self._claimed.clear()
         self.rest(0)
+
+    @property
+    def slot_seconds(self) -> float:
+        """Between two calls at the rate in force."""
+        return WINDOW_SECONDS / self.throttle.rate
 
     async def permit(self) -> Permit:
         """The next permit, in the order of asking. Raises LeaseLost when somebody else leads by now.
@@ -149,23 +178,25 @@ class Budget:
         if self._opens_at_seconds is None:
             self._opens_at_seconds = began + self._first_wait_seconds
         permit = await self._next()
-        while not permit.is_fresh:  # the claim was answered too late
+        while not permit.is_fresh:  # the claim was answered too late, or Flinks asked for fewer calls meanwhile
             permit = await self._next()
-        if self._on_wait is not None:
-            self._on_wait(loop.time() - began)
+        self._on_wait(loop.time() - began)
         return permit
 
     async def _next(self) -> Permit:
         loop = asyncio.get_running_loop()
-        await _sleep_until(self._opens_at_seconds or 0.0)
-        await self._limiter.acquire()
-        while not self.has_room(now := loop.time()):
-            await _sleep_until(self._sent[0] + WINDOW_SECONDS)
-        if self._leadership is None:
-            return Permit(self, now)
-        slot = await self._slot(self._leadership)
-        await _sleep_until(slot.opens_at_seconds)
-        return Permit(self, slot.begins_at_seconds)
+        async with self._turn:
+            await _sleep_until(self._opens_at_seconds or 0.0)
+            await self._limiter.acquire()
+            while (opens_at := self._next_opening()) > loop.time():
+                await _sleep_until(opens_at)
+            begins_at = loop.time()
+            if self._leadership is not None:
+                slot = await self._slot(self._leadership)
+                await _sleep_until(slot.opens_at_seconds)
+                begins_at = slot.begins_at_seconds
+            self._handed_out_at = loop.time()
+            return Permit(self, begins_at)
 
     async def _slot(self, leadership: Lease) -> Claim:
         """The next slot at hand that there is still time to use, or the first one of a new claim."""
@@ -185,15 +216,28 @@ class Budget:
         opens_at = asyncio.get_running_loop().time() + seconds
         self._opens_at_seconds = max(self._opens_at_seconds or 0.0, opens_at + self._first_wait_seconds)
 
-    def slow_down(self, wish: timedelta | None) -> None:
-        """Flinks asked for fewer calls: rest for as long as it wishes, at most a quarter of an hour, or for five slots if it named none."""
-        named = 5 * self._limiter.time_period if wish is None else wish.total_seconds()
-        self.rest(min(named, _LONGEST_REST_SECONDS))
+    def rests_for(self) -> float:
+        """Seconds until the next permit may be handed out, as far as anybody wished for a rest."""
+        return max(0.0, (self._opens_at_seconds or 0.0) - asyncio.get_running_loop().time())
+
+    def resume(self, rate: int | None) -> None:
+        """Call at the rate that a predecessor was left with; None: it was not throttled."""
+        self._adopt(throttles.resumed(self.rate_per_minute, rate, asyncio.get_running_loop().time()))
+
+    def throttled(self, wish: timedelta | None, sent_at: float) -> None:
+        """Flinks asked for fewer calls: half the rate, and a rest for as long as it wishes (an hour at most), or for a few slots."""
+        self._adopt(throttles.refused(self.throttle, sent_at, asyncio.get_running_loop().time()))
+        named = _SLOTS_UNNAMED * self.slot_seconds if wish is None else wish.total_seconds()
+        self.rest(min(named, LONGEST_REST_SECONDS))
+
+    def answered(self) -> None:
+        """Flinks took a call, which is worth a little more of the rate where it was lowered."""
+        self._adopt(throttles.answered(self.throttle, asyncio.get_running_loop().time()))
 
     def has_room(self, now_seconds: float) -> bool:
         """Whether one more call keeps every window within the rate; a call that leaves late in its second can fill one."""
         # The very sum that is slept until: a difference may round to the other side of it, and be waited for in vain.
-        return len(self._sent) < self.rate_per_minute or now_seconds >= self._sent[0] + WINDOW_SECONDS
+        return now_seconds >= self._window_opens_at
 
     def count_call(self) -> None:
         """Remember a call that leaves now, unless the lease is lost."""
@@ -204,6 +248,26 @@ class Budget:
     def used_in_last_minute(self, now_seconds: float) -> int:
         """Calls that left in the 60 seconds before this loop time."""
         return sum(1 for sent in self._sent if now_seconds - sent < 60)  # noqa: PLR2004 - the minute of the name
+
+    @property
+    def _first_wait_seconds(self) -> float:
+        return self.slot_seconds + PERMIT_SECONDS
+
+    @property
+    def _window_opens_at(self) -> float:
+        rate = self.throttle.rate
+        return -inf if len(self._sent) < rate else self._sent[-rate] + WINDOW_SECONDS
+
+    def _next_opening(self) -> float:
+        """When all allows a permit: the rest that somebody wished for meanwhile, the window, and the slot of a lowered rate."""
+        slot_opens_at = self._handed_out_at + self.slot_seconds if self.throttle.lowered else -inf
+        return max(self._opens_at_seconds or -inf, self._window_opens_at, slot_opens_at)
+
+    def _adopt(self, throttle: Throttle) -> None:
+        changes = throttle.rate != self.throttle.rate
+        self.throttle = throttle
+        if changes:
+            self._on_rate(throttle.rate)
 
 
 async def _sleep_until(moment_seconds: float) -> None:

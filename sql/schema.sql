@@ -42,11 +42,14 @@ CREATE TABLE lease (
 INSERT INTO lease (name, holder, term, acquired_at, expires_at) VALUES ('leader', '', 0, '-infinity', '-infinity');
 
 -- One row, the clock of all calls to Flinks: the rate under which the newest leader calls, and where the slots that nobody has claimed yet
--- begin.
+-- begin. Flinks may have asked for fewer calls: rate_in_force is what it lets us call (NULL: all that the setting allows), and before
+-- rests_until nobody calls at all.
 CREATE TABLE budget (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
     rate_per_minute integer CHECK (rate_per_minute > 0),
-    opens_at timestamptz NOT NULL DEFAULT '-infinity'
+    rate_in_force integer CHECK (rate_in_force > 0),
+    opens_at timestamptz NOT NULL DEFAULT '-infinity',
+    rests_until timestamptz NOT NULL DEFAULT '-infinity'
 );
 
 INSERT INTO budget DEFAULT VALUES;

@@ -39,7 +39,7 @@ SELECT pg_notify(activity_channel(), 'lease') FROM released;
 -- A question that nobody waits for any more must not be answered later, when it would give the lease to one who has left.
 SELECT set_config('lock_timeout', :lock_timeout, false);
 
--- name: take_budget(rate_per_minute, permit_seconds, term)$
+-- name: take_budget(rate_per_minute, permit_seconds, term)^
 -- Begins the calls of this term; no row where another one was issued. Calls of the term before may leave for as long as a permit lives,
 -- so its successor begins that much later; and a rate that was lowered waits out the minute whose calls were made under the higher one.
 WITH fence AS (
@@ -52,7 +52,10 @@ SET opens_at = CASE
     END + :permit_seconds::double precision * interval '1 second',
     rate_per_minute = :rate_per_minute
 FROM fence
-RETURNING budget.rate_per_minute;
+RETURNING budget.rate_in_force, CASE WHEN isfinite(budget.rests_until)
+    THEN GREATEST(0, EXTRACT(epoch FROM budget.rests_until - statement_timestamp()))
+    ELSE 0
+END::double precision AS rest_seconds;
 
 -- name: claim(slots, slot_seconds, term)^
 -- Claims the next slots of the budget, one after the other, where they begin now or nearly; says in how many seconds they do. No row where
@@ -75,6 +78,17 @@ SET opens_at = CASE
     END
 FROM free
 RETURNING free.granted, EXTRACT(epoch FROM free.begins_at - statement_timestamp())::double precision AS wait_seconds;
+
+-- name: keep_rate(rate, rest_seconds)!
+-- The rate in force from now on (NULL: all that the setting allows), and until when nobody calls at all, for whoever leads next.
+UPDATE budget
+SET rate_in_force = :rate,
+    rests_until = statement_timestamp() + :rest_seconds::double precision * interval '1 second';
+
+-- name: rate_in_force()$
+-- The rate in force, where it is lower than the setting.
+SELECT budget.rate_in_force
+FROM budget;
 
 -- name: fence(term)$
 -- The term, where it is still the newest one. Until the transaction ends nobody can take the lease over.

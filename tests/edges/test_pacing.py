@@ -157,10 +157,13 @@ def test_a_permit_older_than_a_second_is_void_and_replaced() -> None:
         await asyncio.sleep(1.01)
         with pytest.raises(PermitMisusedError):
             permit.spend()
-        other = await permit.fresh()
-        assert other is not permit
-        other.spend()
+        began = permit.taken_at_seconds
+        assert await permit.fresh() is permit
+        assert permit.taken_at_seconds > began
+        permit.spend()
         assert budget.used_in_last_minute(loop_time()) == 1
+        with pytest.raises(PermitMisusedError):
+            await permit.fresh()
 
     in_virtual_time(check)
 
@@ -251,7 +254,7 @@ def test_a_login_that_changed_sides_while_a_permit_was_waited_for_is_not_called(
 
 
 @pytest.mark.parametrize(
-    ("wish", "rest"), [(timedelta(seconds=40), 40), (None, 5 * WINDOW_SECONDS / 30), (timedelta(days=3), 900)]
+    ("wish", "rest"), [(timedelta(seconds=40), 40), (None, 5 * WINDOW_SECONDS / 15), (timedelta(days=3), 3_600)]
 )
 def test_a_throttled_call_has_everybody_rest(wish: timedelta | None, rest: float) -> None:
     async def main(_clock: VirtualClock) -> float:
@@ -259,10 +262,67 @@ def test_a_throttled_call_has_everybody_rest(wish: timedelta | None, rest: float
         permit = await budget.permit()
         await send(permit)
         began = loop_time()
-        permit.slow_down(wish)
+        permit.throttled(wish)
         return await send(await budget.permit()) - began
 
     assert rest <= run_virtual(main, START) < rest + 10
+
+
+def test_a_throttled_budget_halves_its_rate_and_climbs_back_while_calls_are_taken() -> None:
+    async def main(_clock: VirtualClock) -> tuple[list[int], list[float]]:
+        rates, sent = list[int](), list[float]()
+        budget = Budget(30, on_rate=rates.append)
+        for _ in range(30):
+            sent.append(await send(await budget.permit()))
+        permit = await budget.permit()
+        sent.append(await send(permit))
+        permit.throttled(None)
+        while budget.throttle.lowered:
+            permit = await budget.permit()
+            sent.append(await send(permit))
+            permit.answered()
+        return rates, sent
+
+    rates, sent = run_virtual(main, START)
+    assert rates == list(range(15, 31))
+    assert most_in_a_minute(sent[31:]) <= 30
+    assert most_in_a_minute(sent[31 : 31 + 15]) <= 15
+    assert 14 * 60 <= sent[-1] - sent[30] <= 17 * 60
+
+
+@settings(max_examples=60, deadline=None)
+@given(rate=st.integers(1, 600), refusals=st.lists(st.integers(0, 9), min_size=1, max_size=200), delays=DELAYS)
+def test_no_call_leaves_into_a_minute_that_holds_the_rate_in_force_already(
+    rate: int, refusals: list[int], delays: list[float]
+) -> None:
+    """One call in ten is refused, at random; `delays` pass between permit and bytes."""
+
+    async def main(_clock: VirtualClock) -> list[tuple[float, int]]:
+        budget, sent = Budget(rate), list[tuple[float, int]]()
+        for number, draw in enumerate(refusals):
+            permit = await budget.permit()
+            await asyncio.sleep(delays[number % len(delays)])
+            sent.append((await send(permit), budget.throttle.rate))
+            if draw:
+                permit.answered()
+            else:
+                permit.throttled(timedelta())
+        return sent
+
+    sent = run_virtual(main, START)
+    for moment, in_force in sent:
+        assert sum(moment - 60 < each <= moment for each, _ in sent) <= in_force
+
+
+def test_a_successor_calls_at_the_rate_that_was_in_force() -> None:
+    async def main(_clock: VirtualClock) -> list[float]:
+        budget = Budget(30)
+        budget.resume(6)
+        return [await send(await budget.permit()) for _ in range(6)]
+
+    sent = run_virtual(main, START)
+    assert sent[0] >= WINDOW_SECONDS / 6
+    assert all(later - earlier >= WINDOW_SECONDS / 6 - 1e-6 for earlier, later in pairwise(sent))
 
 
 @given(moment=st.floats(0, 1e9, allow_nan=False))

@@ -23,6 +23,7 @@ from refreshd.logs import counted
 from refreshd.migrate import MigrationStatus
 from refreshd.pacing import Budget
 from refreshd.ports import Clock
+from refreshd.restraint import recalled
 from refreshd.settings import Settings
 from refreshd.watching import Watch
 
@@ -125,6 +126,7 @@ class Daemon:
                 budget=self._watch.budget,
                 transport=transport,
                 clock=self._clock,
+                breaker=await recalled(ledger, policies.fingerprints(self._settings)),
             )
             self._leading = Leading(self._settings, given, self._watch)
             try:

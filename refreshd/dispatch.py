@@ -23,7 +23,8 @@ from refreshd.core.guard import GuardedChange
 from refreshd.core.model import Change, PassId, Report
 from refreshd.core.turn import Turn, advance, fail
 from refreshd.pacing import Permit
-from refreshd.ports import Clock, Leadership, WorkLedger
+from refreshd.ports import Leadership, WorkLedger
+from refreshd.restraint import Restraint
 from refreshd.work import Task, WorkQueue
 
 _log = structlog.get_logger(__name__)
@@ -78,8 +79,8 @@ class Dispatcher:
         writer: Writer | None,
         ledger: WorkLedger,
         record: Record,
+        restraint: Restraint,
         leadership: Leadership,
-        clock: Clock,
         on_settled: Callable[[Settled], None],
     ) -> None:
         self._queue = queue
@@ -87,8 +88,8 @@ class Dispatcher:
         self._writer = writer
         self._ledger = ledger
         self._record = record
+        self._restraint = restraint
         self._leadership = leadership
-        self._clock = clock
         self._on_settled = on_settled
         self._unknown_since: datetime | None = None
 
@@ -100,17 +101,20 @@ class Dispatcher:
     async def _make(self, task: Task, permit: Permit) -> None:
         conversation = task.conversation
         permit.but_look_again(partial(self._look_again, conversation))
+        await self._restraint.keep(self._queue.breaker)  # a probe is remembered before it is made
         try:
             answer = await self._call(conversation, permit)
         except FlinksError as error:
-            turn = fail(conversation, error, self._clock.now())
+            turn = fail(conversation, error, self._queue.clock.now())
             self._note_error(conversation, error, turn)
             if isinstance(error, FlinksThrottled):
-                permit.slow_down(error.retry_after)
+                permit.throttled(error.retry_after)
         else:
             at = asyncio.get_running_loop().time()
-            turn = advance(conversation, answer, self._clock.now(), at)
+            turn = advance(conversation, answer, self._queue.clock.now(), at)
             self._note_answer(conversation, answer)
+            permit.answered()
+        await self._restraint.keep(self._queue.breaker)
         await self._settle(conversation, turn)
 
     async def _look_again(self, conversation: Conversation) -> None:
@@ -191,7 +195,7 @@ class Dispatcher:
         self._unknown_since = self._unknown_since or refused_at
         if not self._queue.breaker.suspects_settings(asyncio.get_running_loop().time()):
             return
-        until = self._clock.now() + RELEASED_REST
+        until = self._queue.clock.now() + RELEASED_REST
         since = self._unknown_since
         count = await self._ledger.release_refused(since=since, until=until, term=self._leadership.term)
         _log.error(

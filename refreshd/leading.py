@@ -1,7 +1,7 @@
 """Puts one leadership together: engine, passes, work queue, pool and vendor client around an open ledger and a held lease."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from refreshd import policies
@@ -17,6 +17,7 @@ from refreshd.pool import Pool
 from refreshd.ports import Clock, Leadership, PassRecord
 from refreshd.reconcile import Reconciler
 from refreshd.recorder import Recorder
+from refreshd.restraint import Restraint
 from refreshd.settings import Mode, Settings
 from refreshd.work import Task, WorkQueue
 
@@ -47,7 +48,7 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What a leadership works with; `lease` is held, `ledger` is open, and `url` leads to its database."""
+    """What a leadership works with; `lease` is held, `ledger` is open, `url` leads to its database, and `breaker` was recalled from it."""
 
     url: str
     ledger: Ledger
@@ -55,6 +56,7 @@ class Given:
     budget: Budget
     transport: Transport
     clock: Clock
+    breaker: Breaker = field(default_factory=Breaker)
 
 
 class Leading:
@@ -70,11 +72,19 @@ class Leading:
         guarded = policies.guard_policy(settings)
         self.feed = Feed(settings, url=given.url, ledger=ledger, leadership=lease, clock=clock, policy=guarded)
         self._agenda = policies.agenda(settings, at_once=at_once)
-        self.queue = WorkQueue(ledger, lease, clock, self._agenda)
+        self.queue = WorkQueue(ledger, lease, clock, self._agenda, given.breaker)
         self._breaker = self.queue.breaker
         self._recorder = Recorder(lambda traces, effects: ledger.record(traces, effects, term=lease.term))
         connection = self._connection(given.transport)
-        dispatcher = self._dispatcher(connection)
+        restraint = Restraint(
+            given.budget,
+            given.breaker,
+            ledger=ledger,
+            leadership=lease,
+            fingerprints=policies.fingerprints(settings),
+        )
+        dispatcher = self._dispatcher(connection, restraint)
+        watcher.on_breaker(given.breaker)
         pool = Pool(
             width=settings.concurrency, permits=given.budget.permit, source=self.queue, handle=dispatcher.handle
         )
@@ -93,7 +103,7 @@ class Leading:
             observers=(self._trace, self._watcher.on_call),
         )
 
-    def _dispatcher(self, connection: FlinksConnection) -> Dispatcher:
+    def _dispatcher(self, connection: FlinksConnection, restraint: Restraint) -> Dispatcher:
         """In observe mode nobody is handed the write gate."""
         credential = policies.terms(self._settings).schedule_credential
         writer = ScheduleWriter(connection, credential) if self._settings.mode is Mode.ENFORCE else None
@@ -103,8 +113,8 @@ class Leading:
             writer=writer,
             ledger=self._ledger,
             record=self._recorder.record,
+            restraint=restraint,
             leadership=self._lease,
-            clock=self._clock,
             on_settled=self._on_settled,
         )
 

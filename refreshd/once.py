@@ -21,6 +21,7 @@ from refreshd.lease import Lease
 from refreshd.ledger import Ledger
 from refreshd.pacing import Budget
 from refreshd.ports import Clock, PassRecord
+from refreshd.restraint import recalled
 from refreshd.settings import Settings
 
 _SESSIONS_BESIDE_CALLS = 3
@@ -127,13 +128,15 @@ async def _work(settings: Settings, url: str, lease: Lease, tally: Tally, clock:
         postgres.open_database(url, schema=settings.database_schema, size=sessions) as database,
         AiohttpTransport.opened(connections=settings.concurrency) as transport,
     ):
+        ledger = Ledger(database)
         given = Given(
             url=url,
-            ledger=Ledger(database),
+            ledger=ledger,
             lease=lease,
             budget=budget,
             transport=transport,
             clock=clock,
+            breaker=await recalled(ledger, policies.fingerprints(settings)),
         )
         leading = Leading(settings, given, tally, at_once=True)
         if not await leading.feed.read():

@@ -17,10 +17,11 @@ from refreshd.ports import PassRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetUse:
-    """Calls that left in the last 60 seconds, of those that may."""
+    """Calls that left in the last 60 seconds, of those that the setting allows; `in_force`: while Flinks asks for fewer, those."""
 
     used: int
     rate_per_minute: int
+    in_force: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

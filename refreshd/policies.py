@@ -1,5 +1,6 @@
 """Settings as the values and the clock that the core and the edges decide by. No defaults: those are the settings' own."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -110,6 +111,23 @@ def credentials(settings: Settings) -> Mapping[Credential, SecretStr]:
         Credential.API_SECRET: settings.flinks_api_secret,
     }
     return {name: secret for name, secret in given.items() if secret is not None}
+
+
+def fingerprints(settings: Settings) -> Mapping[Credential, str]:
+    """Whether a credential is still the same one, and nothing more: 32 bits of a hash, which many secrets share.
+
+    Base URL and customer id are part of it: a key that is refused at one address is not refused at another. A token is only as good as
+    the key that mints it.
+    """
+    given = credentials(settings)
+    where = f"{settings.flinks_base_url} {settings.flinks_customer_id}"
+
+    def fingerprint(credential: Credential) -> str:
+        secret = given.get(Credential.SECRET_KEY if credential is Credential.AUTHORIZE_TOKEN else credential)
+        text = f"{where} {'' if secret is None else secret.get_secret_value()}"
+        return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+    return {each: fingerprint(each) for each in Credential}
 
 
 def timeouts(settings: Settings) -> Mapping[Operation, float]:

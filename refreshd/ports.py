@@ -356,6 +356,10 @@ class ReadingLedger(Protocol):
         """How many active logins of each lane still wait for the routine that began then."""
         ...
 
+    async def rate_in_force(self) -> int | None:
+        """What Flinks lets the leader call in any 60 seconds, where it asked for fewer than the setting allows."""
+        ...
+
     async def source_read_at(self) -> datetime | None:
         """When the source query was last merged; stored, so that a restart does not read it again."""
         ...

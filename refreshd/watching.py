@@ -186,7 +186,10 @@ class Watch:
         if self.budget is None:
             return None
         used = self.budget.used_in_last_minute(_loop_seconds())
-        return BudgetUse(used=used, rate_per_minute=self._settings.rate_per_minute)
+        throttle = self.budget.throttle
+        return BudgetUse(
+            used=used, rate_per_minute=throttle.setting, in_force=throttle.rate if throttle.lowered else None
+        )
 
 
 def _metrics_policy(settings: Settings) -> MetricsPolicy:

@@ -6,8 +6,7 @@ latest, until the source's own deadline.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -18,11 +17,13 @@ from refreshd.core import breaker as breakers
 from refreshd.core import conversation as conversations
 from refreshd.core import guard, timing, urgency
 from refreshd.core.agenda import Agenda
+from refreshd.core.breaker import Breaker
 from refreshd.core.conversation import Conversation, Kind, Step
 from refreshd.core.errors import RowsLocked, WritesPaused
 from refreshd.core.guard import Withdrawn
 from refreshd.core.model import Credential, FetchDepth, Lane, LoginId, PassId
 from refreshd.core.urgency import Source
+from refreshd.lanes import Lanes
 from refreshd.ports import Clock, DueChange, DueLogin, Leadership, WorkLedger
 from refreshd.waiting import WaitingLines
 
@@ -30,7 +31,6 @@ _log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-DRAWN_AT_ONCE = 16
 _LOCKED_SECONDS = 2.0
 _LANES = {Source.SAVABLE: Lane.SAVABLE, Source.REST: Lane.REST}
 _TO_AUTHORIZE = frozenset({Step.MINT, Step.AUTHORIZE})
@@ -47,18 +47,20 @@ class Task:
 class WorkQueue:
     """The pool's source. The pool takes one at a time, so the order of urgency is decided once for each permit."""
 
-    def __init__(self, ledger: WorkLedger, leadership: Leadership, clock: Clock, agenda: Agenda) -> None:
+    def __init__(
+        self, ledger: WorkLedger, leadership: Leadership, clock: Clock, agenda: Agenda, breaker: Breaker | None = None
+    ) -> None:
         self.agenda = agenda
-        self.breaker = breakers.Breaker()
+        self.breaker = breaker or Breaker()
         self.pass_id: PassId | None = None
         self.busy: set[LoginId] = set()
         self.taken = 0
         self._locked: set[LoginId] = set()
         self._ledger = ledger
         self._leadership = leadership
-        self._clock = clock
+        self.clock = clock
         self._waiting = WaitingLines()
-        self._drawn: dict[Source, deque[DueLogin]] = {source: deque() for source in _LANES}
+        self._lanes = Lanes(ledger, clock, agenda)
         self._empty: set[Source] = set()
         self._woken, self._idle = asyncio.Event(), asyncio.Event()
         self._wakes = 0
@@ -81,6 +83,7 @@ class WorkQueue:
             task = await self._from(source)
             if task is not None:
                 self._last_was_change = task.conversation.kind is Kind.CHANGE
+                self.breaker = breakers.probed(self.breaker, conversations.credential(task.conversation), _seconds())
                 self._in_hand += 1
                 self.taken += 1
                 return task
@@ -93,8 +96,7 @@ class WorkQueue:
         self._empty.clear()
         self._locked.clear()
         self._idle.clear()
-        for drawn in self._drawn.values():
-            drawn.clear()
+        self._lanes.clear()
         self._woken.set()
 
     def go_on(self, conversation: Conversation, wait_seconds: float) -> None:
@@ -111,7 +113,7 @@ class WorkQueue:
 
     def rest_report(self, seconds: float) -> None:
         """Leave the report alone for a while, after it could not be had."""
-        self._report_rests_until = asyncio.get_running_loop().time() + seconds
+        self._report_rests_until = _seconds() + seconds
 
     async def idle(self) -> None:
         """Wait until nothing is due, in hand, or waiting for its next call."""
@@ -152,7 +154,7 @@ class WorkQueue:
         return draws[source]()
 
     async def _continuation(self, *, change: bool) -> Conversation | None:
-        at = asyncio.get_running_loop().time()
+        at = _seconds()
         while begun := self._waiting.pop_due(at, change=change):
             conversation = conversations.refreshed(begun, at)
             try:
@@ -167,33 +169,33 @@ class WorkQueue:
 
     async def _may_go_on(self, conversation: Conversation) -> bool:
         """Look again at what began earlier: the client may have left, the vendor's night begun, the credential been refused."""
-        at = asyncio.get_running_loop().time()
+        at = _seconds()
         if not self.breaker.allows(conversations.credential(conversation), at):
             return False
         if conversation.kind is Kind.CHANGE:
             return await self._still_wanted(conversation)
         if conversation.kind is Kind.REPORT:
             return True
-        if conversation.step in _TO_AUTHORIZE and timing.in_vendor_window(self._clock.now()):
+        if conversation.step in _TO_AUTHORIZE and timing.in_vendor_window(self.clock.now()):
             return False
         return await self._ledger.is_active(conversation.subject)
 
     async def _still_wanted(self, conversation: Conversation) -> bool:
-        if conversation.change is None or self.breaker.suspects_settings(asyncio.get_running_loop().time()):
+        if conversation.change is None or self.breaker.suspects_settings(_seconds()):
             return False
         return conversation.step is not Step.SET or await self._mark_sent(conversation)
 
     async def _mark_sent(self, conversation: Conversation) -> bool:
         change = conversation.change
         return change is not None and await self._ledger.mark_sent(
-            change.login_id, change.change, now=self._clock.now(), pass_id=self.pass_id, term=self._leadership.term
+            change.login_id, change.change, now=self.clock.now(), pass_id=self.pass_id, term=self._leadership.term
         )
 
     async def _change(self, *, reassert: bool) -> Conversation | None:
         if not self.agenda.writes or not self._may_call(*self.agenda.terms.change_credentials):
             return None
         while due := await self._ledger.due_changes(
-            now=self._clock.now(), reassert=reassert, busy=self.busy | self._locked, limit=1
+            now=self.clock.now(), reassert=reassert, busy=self.busy | self._locked, limit=1
         ):
             conversation = await self._unless_locked(due[0].evidence.login_id, self._second_look(due[0]))
             if conversation is not None:
@@ -212,7 +214,7 @@ class WorkQueue:
         return None
 
     async def _second_look(self, due: DueChange) -> Conversation | None:
-        now = self._clock.now()
+        now = self.clock.now()
         look = guard.second_look(due.intent, due.evidence, now)
         if isinstance(look, Withdrawn):
             await self._withdraw(due.evidence.login_id, look.reason)
@@ -224,16 +226,16 @@ class WorkQueue:
         return conversation
 
     async def _withdraw(self, login_id: LoginId, reason: str) -> None:
-        await self._ledger.withdraw(login_id, reason=reason, now=self._clock.now(), term=self._leadership.term)
+        await self._ledger.withdraw(login_id, reason=reason, now=self.clock.now(), term=self._leadership.term)
         _log.info("change_withdrawn", login_id=str(login_id), reason=reason, pass_id=self.pass_id)
 
     async def _report(self) -> Conversation | None:
-        at = asyncio.get_running_loop().time()
+        at = _seconds()
         rests = at < self._report_rests_until or not self.breaker.allows(Credential.API_SECRET, at)
         if rests or self._report_in_hand or not self.agenda.reads_report:
             return None
         last = await self._ledger.last_report_at()
-        if last is not None and self._clock.now() - last < self.agenda.report_interval:
+        if last is not None and self.clock.now() - last < self.agenda.report_interval:
             return None
         self._report_in_hand = True
         return conversations.read_report(self.agenda.terms)
@@ -241,30 +243,15 @@ class WorkQueue:
     async def _routine(self, source: Source) -> Conversation | None:
         if not self._may_authorize():
             return None
-        drawn = self._drawn[source]
-        if not drawn:
-            drawn.extend(await self._draw_lane(_LANES[source]))
-        for due in self._drain(drawn):
-            if await self._ledger.is_active(due.evidence.login_id):
-                return self._begin(due, conversations.routine)
-        return None
-
-    def _drain(self, drawn: deque[DueLogin]) -> Iterator[DueLogin]:
-        while drawn:
-            due = drawn.popleft()
-            if due.evidence.login_id not in self.busy:
-                yield due
-
-    async def _draw_lane(self, lane: Lane) -> list[DueLogin]:
-        now, draw, start = self._clock.now(), self._ledger.due_authorizes, self.agenda.routine_start
-        return list(await draw(lane, now=now, routine_start=start(now), busy=self.busy, limit=DRAWN_AT_ONCE))
+        due = await self._lanes.next(_LANES[source], busy=self.busy)
+        return None if due is None else self._begin(due, conversations.routine)
 
     async def _manual(self) -> Conversation | None:
         if not self.agenda.manual_refresh or not self._may_authorize() or not self._may_call(Credential.API_KEY):
             return None
-        for due in await self._ledger.due_manual(now=self._clock.now(), busy=self.busy, limit=1):
+        for due in await self._ledger.due_manual(now=self.clock.now(), busy=self.busy, limit=1):
             login_id = due.evidence.login_id
-            mark = self._ledger.mark_manual(login_id, now=self._clock.now(), term=self._leadership.term)
+            mark = self._ledger.mark_manual(login_id, now=self.clock.now(), term=self._leadership.term)
             if await self._unless_locked(login_id, mark):
                 return self._begin(due, conversations.manual)
         return None
@@ -277,16 +264,16 @@ class WorkQueue:
         return kind(evidence.login_id, terms, attempts=evidence.attempts, fetched_refresh_at=due.fetched_refresh_at)
 
     def _may_authorize(self) -> bool:
-        return not timing.in_vendor_window(self._clock.now()) and self._may_call(
+        return not timing.in_vendor_window(self.clock.now()) and self._may_call(
             *self.agenda.terms.authorize_credentials
         )
 
     def _may_call(self, *credentials: Credential) -> bool:
-        return self.breaker.allows_about_logins(credentials, asyncio.get_running_loop().time())
+        return self.breaker.allows_about_logins(credentials, _seconds())
 
     def _may_have_work(self) -> bool:
         due = self._waiting.next_due_seconds()
-        continuing = due is not None and due <= asyncio.get_running_loop().time()
+        continuing = due is not None and due <= _seconds()
         return continuing or len(self._empty) < len(Source) - 1
 
     def _forget(self, conversation: Conversation) -> None:
@@ -298,3 +285,7 @@ class WorkQueue:
     def _tell_if_idle(self) -> None:
         if not self._waiting and not self._in_hand and len(self._empty) == len(Source) - 1:
             self._idle.set()
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()

@@ -56,6 +56,7 @@ class _State:
     passes: Sequence[StoredPass]
     orphans: Sequence[Orphan]
     pause: Pause | None
+    rate_in_force: int | None
 
 
 def status(*, config: Config = None, as_json: AsJson = False) -> None:
@@ -87,12 +88,14 @@ async def _state(settings: Settings) -> _State:
             passes=await ledger.passes(limit=_PASSES),
             orphans=await ledger.orphans(limit=_ORPHANS),
             pause=await ledger.pause(),
+            rate_in_force=await ledger.rate_in_force(),
         )
 
 
 async def _routine(here: Opened, totals: LedgerTotals) -> _Routine:
     settings, now = here.settings, here.now
-    terms, rate = policies.terms(settings), settings.rate_per_minute
+    terms = policies.terms(settings)
+    rate = await here.ledger.rate_in_force() or settings.rate_per_minute
     began = policies.agenda(settings, at_once=False).routine_start(now)
     left = await here.ledger.routine_due(began)
     waiting = sum(left.values())
@@ -130,10 +133,7 @@ def _show(screen: Screen, state: _State) -> None:
 
 def _daemon(state: _State) -> Iterator[tuple[str, Cell]]:
     yield "leader", _leader(state)
-    yield (
-        "budget",
-        f"{phrases.counted(state.calls, 'call')} in the last 60 s, of {state.settings.rate_per_minute} that may leave",
-    )
+    yield "budget", _budget(state)
     yield "report", f"read {phrases.when(state.totals.reported_at, state.now)}"
     yield "vendor's night", _night(state.now)
     yield "routine", _routine_of_today(state)
@@ -145,6 +145,15 @@ def _daemon(state: _State) -> Iterator[tuple[str, Cell]]:
             f" {phrases.span(routine.following_length)} at this rate"
         ),
     )
+
+
+def _budget(state: _State) -> Cell:
+    used = (
+        f"{phrases.counted(state.calls, 'call')} in the last 60 s, of {state.settings.rate_per_minute} that may leave"
+    )
+    if state.rate_in_force is None:
+        return used
+    return Text(f"{used}; Flinks asks for fewer, so {state.rate_in_force} for now", "yellow")
 
 
 def _leader(state: _State) -> Cell:
@@ -262,7 +271,11 @@ def _as_json(state: _State) -> dict[str, object]:
         "mode": settings.mode,
         "leader": leader_as_json(state.leader),
         "pause": pause_as_json(state.pause),
-        "budget": {"calls_in_last_60s": state.calls, "rate_per_minute": settings.rate_per_minute},
+        "budget": {
+            "calls_in_last_60s": state.calls,
+            "rate_per_minute": settings.rate_per_minute,
+            "rate_in_force": state.rate_in_force or settings.rate_per_minute,
+        },
         "reported_at": totals.reported_at,
         "in_vendor_window": timing.in_vendor_window(state.now),
         "routine": {

@@ -61,6 +61,17 @@ def refused(breaker: Breaker, credential: Credential, at: float, *, login_id: Lo
     return replace(breaker, stopped=MappingProxyType(stopped))
 
 
+def probed(breaker: Breaker, credential: Credential, at: float) -> Breaker:
+    """A call with this credential goes out: where it had been stopped, this one is the probe, and the others rest for another span.
+
+    An answer releases all of them at once; a probe that is never answered costs a span, not a loop.
+    """
+    if credential not in breaker.stopped:
+        return breaker
+    stopped = {**breaker.stopped, credential: at + PROBE_AFTER_SECONDS}
+    return replace(breaker, stopped=MappingProxyType(stopped))
+
+
 def accepted(breaker: Breaker, credential: Credential) -> Breaker:
     """A call with this credential led to an answer, so it works (again)."""
     if credential not in breaker.stopped and credential not in breaker.doubted:

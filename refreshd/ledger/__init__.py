@@ -6,17 +6,19 @@ Every write of a pass or a worker is fenced: it is stored only while the lease's
 from refreshd.ledger.deciding import DecidingQueries
 from refreshd.ledger.passes import PassQueries
 from refreshd.ledger.reading import ReadingQueries
+from refreshd.ledger.restraint import RestraintQueries
 from refreshd.ledger.work import WorkQueries
 from refreshd.postgres import Database
 
 __all__ = ["Ledger"]
 
 
-class Ledger(PassQueries, WorkQueries, ReadingQueries, DecidingQueries):
+class Ledger(PassQueries, WorkQueries, RestraintQueries, ReadingQueries, DecidingQueries):
     """All of the ledger on one pool."""
 
     def __init__(self, database: Database) -> None:
         PassQueries.__init__(self, database)
         WorkQueries.__init__(self, database)
+        RestraintQueries.__init__(self, database)
         ReadingQueries.__init__(self, database)
         DecidingQueries.__init__(self, database)

@@ -122,6 +122,10 @@ class Metrics:
         """A permit came after so long."""
         self._calls.waited(seconds)
 
+    def set_rate(self, rate: int) -> None:
+        """So many calls may leave in any 60 seconds from now on."""
+        self._state = replace(self._state, rate_in_force=rate)
+
     def set_breaker(self, *, is_open: bool) -> None:
         self._state = replace(self._state, breaker_open=is_open)
 

@@ -35,6 +35,11 @@ def _pool(state: State) -> Samples:
     return {} if state.pool is None else {("idle",): state.pool.idle, ("in_use",): state.pool.in_use}
 
 
+def _rate(state: State) -> Samples:
+    """Of the leader alone: it is the one that calls."""
+    return one(state.rate_in_force or state.policy.rate_per_minute) if state.leading else {}
+
+
 def _limit(state: State) -> Samples:
     """What the guard would let through, by its own arithmetic."""
     if state.totals is None:
@@ -113,6 +118,12 @@ _FLINKS = (
         "refreshd_flinks_limiter_capacity_requests",
         "Requests that may leave in one limiter period (REFRESHD_RATE_PER_MINUTE).",
         always(lambda state: float(state.policy.rate_per_minute)),
+    ),
+    Gauge(
+        "refreshd_flinks_rate_per_minute",
+        "Requests that may leave in 60 seconds now; below refreshd_flinks_limiter_capacity_requests while Flinks asks for fewer. "
+        "If it stays there, lower REFRESHD_RATE_PER_MINUTE or ask Flinks for more.",
+        _rate,
     ),
     Gauge(
         "refreshd_flinks_limiter_period_seconds",

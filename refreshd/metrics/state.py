@@ -83,6 +83,7 @@ class State:
     passes: PassTimes = PassTimes()
     flinks_up: bool | None = None
     breaker_open: bool = False
+    rate_in_force: int | None = None
     paused: bool | None = None
     database_up: bool | None = None
     schema_version: int | None = None

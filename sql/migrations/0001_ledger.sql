@@ -54,6 +54,15 @@ CREATE TABLE budget (
 
 INSERT INTO budget DEFAULT VALUES;
 
+-- A credential that Flinks refuses, so that a daemon that starts over and over does not try it at every start. The fingerprint, a few
+-- bits of a hash, says only whether it is still the same one: a new key is tried at once.
+CREATE TABLE credential_stop (
+    credential text PRIMARY KEY,
+    fingerprint text NOT NULL,
+    stopped_at timestamptz NOT NULL,
+    rests_until timestamptz NOT NULL
+);
+
 CREATE TABLE reconcile_pass (
     pass_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     term bigint NOT NULL,

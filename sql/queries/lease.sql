@@ -79,17 +79,6 @@ SET opens_at = CASE
 FROM free
 RETURNING free.granted, EXTRACT(epoch FROM free.begins_at - statement_timestamp())::double precision AS wait_seconds;
 
--- name: keep_rate(rate, rest_seconds)!
--- The rate in force from now on (NULL: all that the setting allows), and until when nobody calls at all, for whoever leads next.
-UPDATE budget
-SET rate_in_force = :rate,
-    rests_until = statement_timestamp() + :rest_seconds::double precision * interval '1 second';
-
--- name: rate_in_force()$
--- The rate in force, where it is lower than the setting.
-SELECT budget.rate_in_force
-FROM budget;
-
 -- name: fence(term)$
 -- The term, where it is still the newest one. Until the transaction ends nobody can take the lease over.
 SELECT term

@@ -9,6 +9,7 @@ from refreshd.core.breaker import (
     Breaker,
     accepted,
     knew_login,
+    probed,
     refused,
     unknown_login,
 )
@@ -53,6 +54,26 @@ def test_a_credential_that_is_refused_again_rests_again() -> None:
     breaker = refused(Breaker(), Credential.API_KEY, START)
     again = refused(breaker, Credential.API_KEY, START + PROBE_AFTER_SECONDS)
     assert not again.allows(Credential.API_KEY, START + PROBE_AFTER_SECONDS)
+
+
+def test_when_a_rest_is_over_one_call_probes_and_the_others_rest_on() -> None:
+    breaker = refused(Breaker(), Credential.API_KEY, START)
+    at = START + PROBE_AFTER_SECONDS
+    probing = probed(breaker, Credential.API_KEY, at)
+    assert not probing.allows(Credential.API_KEY, at)
+    assert probing.allows(Credential.API_KEY, at + PROBE_AFTER_SECONDS), "a probe that is never answered costs one span"
+    assert accepted(probing, Credential.API_KEY) == Breaker()
+
+
+def test_a_call_with_a_credential_that_was_not_stopped_is_no_probe() -> None:
+    assert probed(Breaker(), Credential.API_KEY, START) == Breaker()
+
+
+def test_a_probe_that_is_refused_needs_no_second_login_to_prove_it() -> None:
+    at = START + PROBE_AFTER_SECONDS
+    probing = probed(refused(Breaker(), Credential.API_KEY, START), Credential.API_KEY, at)
+    again = refused(probing, Credential.API_KEY, at + 1, login_id=login(7))
+    assert again.stopped == {Credential.API_KEY: at + 1 + PROBE_AFTER_SECONDS}
 
 
 def test_a_credential_that_works_again_closes_the_breaker() -> None:

@@ -1,6 +1,7 @@
 """The rate in force halves, climbs back slowly, and stays between its floor and the operator's setting."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -32,7 +33,7 @@ def test_whatever_happens_the_rate_stays_between_the_floor_and_the_setting(
 @given(SETTINGS, EVENTS)
 def test_it_climbs_by_small_steps_and_falls_by_halves(setting: int, events: list[tuple[bool, float, float]]) -> None:
     states = lived(unthrottled(setting), events)
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in pairwise(states):
         assert after.rate <= before.rate + max(1, setting / 20)
         assert after.rate >= before.rate // 2
 

@@ -174,16 +174,68 @@ def test_an_outage_of_flinks_is_outlived_without_a_flood(database_url: str) -> N
     play(database_url, Cast(start=NOON, active=60), story)
 
 
-def test_a_throttled_client_waits_and_ends_its_routine(database_url: str) -> None:
-    """The vendor allows half of what the operator believes."""
+def test_a_throttled_client_finds_the_vendors_rate_and_ends_its_routine(database_url: str) -> None:
+    """The vendor allows half of what the operator believes; every climb beyond it costs a refusal, hence a few an hour."""
 
     async def story(world: VirtualWorld) -> None:
-        await world.lead_for(timedelta(hours=3))
+        hours = 3
+        await world.lead_for(timedelta(hours=hours))
         assert set((await world.verdicts()).values()) == {"fresh"}
+        assert 1 <= _refusals(world) <= 1 + 7 * hours
         world.rules_were_kept()
 
     config = SimulatorConfig(rate_limit_per_minute=RATE // 2, throttle_status=429)
     play(database_url, Cast(start=NOON, active=100, config=config), story)
+
+
+def test_the_rate_that_was_found_outlives_a_takeover(database_url: str) -> None:
+    async def story(world: VirtualWorld) -> None:
+        world.flinks.add_faults(["throttle@any:x1"])
+        async with world.leading():
+            await until(lambda: _refusals(world) == 1)
+            await asyncio.sleep(1)
+        assert await world.ledger.rate_in_force() == RATE // 2
+        world.flinks.audit.reset()
+        await world.lead_for(timedelta(seconds=60))
+        assert 10 <= world.flinks.audit.calls_counted <= RATE // 2
+        await world.lead_for(timedelta(minutes=20))
+        assert await world.ledger.rate_in_force() is None, (
+            "after a quarter of an hour of good answers it is all there again"
+        )
+
+    play(database_url, Cast(start=NOON, active=400), story)
+
+
+def _refusals(world: VirtualWorld) -> int:
+    return sum(call.flinks_code == "TOO_MANY_REQUESTS" for call in world.flinks.audit.calls)
+
+
+def test_a_daemon_that_starts_over_and_over_does_not_try_a_refused_key_at_each_start(database_url: str) -> None:
+    async def story(world: VirtualWorld) -> None:
+        world.flinks.add_faults(["deny@GenerateAuthorizeToken"])
+        for _ in range(10):
+            await world.lead_for(timedelta(seconds=30))
+        assert world.calls(Operation.GENERATE_TOKEN) <= WIDTH
+        assert world.calls(Operation.NIGHTLY_REFRESH_STATUS) >= 1, "what needs another key goes on"
+
+    play(database_url, Cast(start=NOON, active=60), story)
+
+
+def test_a_refused_key_is_probed_by_one_call_in_a_quarter_of_an_hour(database_url: str) -> None:
+    async def story(world: VirtualWorld) -> None:
+        world.flinks.add_faults(["deny@GenerateAuthorizeToken"])
+        async with world.leading():
+            await asyncio.sleep(60)
+            at_first = world.calls(Operation.GENERATE_TOKEN)
+            assert at_first <= WIDTH
+            await asyncio.sleep(4 * 3600)
+            probes = world.calls(Operation.GENERATE_TOKEN) - at_first
+            assert 8 <= probes <= 16
+            world.flinks.faults.clear()
+            await asyncio.sleep(3600)
+        assert set((await world.verdicts()).values()) == {"fresh"}
+
+    play(database_url, Cast(start=NOON, active=60), story)
 
 
 def test_a_disable_that_took_effect_without_an_answer_is_undone_when_its_client_returns(database_url: str) -> None:

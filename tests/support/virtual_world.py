@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 from pydantic import SecretStr
 
+from refreshd import policies
 from refreshd.core.guard import WINDOW
 from refreshd.demo.company import Company
 from refreshd.leading import Given, Leading
@@ -21,6 +22,7 @@ from refreshd.ledger import Ledger
 from refreshd.once import Tally
 from refreshd.pacing import Budget
 from refreshd.postgres import Connection, Database, session_settings
+from refreshd.restraint import recalled
 from refreshd.settings import Settings
 from refreshd.simulator import InProcessDoor, Shares, Simulator, SimulatorConfig, company_links, populate
 from refreshd.simulator.calls import Operation
@@ -57,13 +59,16 @@ class VirtualWorld:
             term = await take_lease(self.sql)
         lease = self.row.take(self.settings.rate_per_minute, term)
         loop = asyncio.get_running_loop()
+        budget = Budget(self.settings.rate_per_minute, lease)
+        budget.resume(await self.ledger.rate_in_force())
         given = Given(
             url=self.url,
             ledger=self.ledger,
             lease=lease,
-            budget=Budget(self.settings.rate_per_minute, lease),
+            budget=budget,
             transport=InProcessTransport(InProcessDoor(self.flinks, self.clock.now, loop.time)),
             clock=self.clock,
+            breaker=await recalled(self.ledger, policies.fingerprints(self.settings)),
         )
         leading = Leading(self.settings, given, Tally(lambda _: None, lambda _: None))
         async with asyncio.TaskGroup() as group:

@@ -84,7 +84,7 @@ class Watch:
         self.metrics.publish(counted.totals, prospects)
 
     def _rate_in_force(self) -> float:
-        return self._settings.rate_per_minute if self.budget is None else self.budget.rate_per_minute
+        return self._settings.rate_per_minute if self.budget is None else self.budget.throttle.rate
 
     def on_task_failed(self, task: str) -> None:
         self.metrics.on_task_failed(task)

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
-from refreshd import migrate, policies, postgres, web
-from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError, SettingsError
-from refreshd.embedded import reachable_database
+from refreshd import policies, web
+from refreshd.access import check_schema, open_ledger, reached
+from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError
 from refreshd.flinks import AiohttpTransport
 from refreshd.lag import watch_lag
 from refreshd.leading import Given, Leading
@@ -20,7 +20,6 @@ from refreshd.lease import Lease
 from refreshd.ledger import Ledger
 from refreshd.listener import Listener
 from refreshd.logs import counted
-from refreshd.migrate import MigrationStatus
 from refreshd.pacing import Budget
 from refreshd.ports import Clock
 from refreshd.restraint import recalled
@@ -58,7 +57,7 @@ class Daemon:
         with counted(self._watch.metrics.on_log), plain_errors():
             async with (
                 web.serve(app, str(self._settings.listen)) as address,
-                reachable_database(database_url(self._settings)) as url,
+                reached(self._settings) as url,
                 AiohttpTransport.opened(connections=self._settings.concurrency) as transport,
             ):
                 self._address.set_result(address)
@@ -103,9 +102,8 @@ class Daemon:
     async def _lead(self, url: str, lease: Lease, transport: AiohttpTransport, stop: asyncio.Event) -> None:
         settings = self._settings
         sessions = settings.concurrency + _SESSIONS_BESIDE_CALLS
-        async with postgres.open_database(
-            url, schema=settings.database_schema, size=sessions, observer=self._watch.metrics.database
-        ) as database:
+        observer = self._watch.metrics.database
+        async with open_ledger(url, settings, size=sessions, observer=observer) as database:
             self._watch.lead(database)
             _log.info("leading", holder=lease.holder, term=lease.term)
             async with self._leadership(url, Ledger(database), lease, transport) as leading:
@@ -152,22 +150,6 @@ async def held(lease: Lease, budget: Budget) -> AsyncIterator[None]:
             yield
         finally:
             done.set()
-
-
-async def check_schema(url: str, settings: Settings) -> MigrationStatus:
-    """Raise SchemaMismatch, naming the command that mends it, unless this refreshd can run on the ledger's schema."""
-    session = await postgres.connect(url, schema=settings.database_schema, name="refreshd")
-    try:
-        return await migrate.require_current(session)
-    finally:
-        await postgres.close(session)
-
-
-def database_url(settings: Settings) -> str:
-    """The URL that was given, secret included. Raises SettingsError when none was."""
-    if settings.database_url is None:
-        raise SettingsError("REFRESHD_DATABASE_URL is missing", hint="write postgresql://user@host/database")
-    return settings.database_url.get_secret_value()
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from functools import cache
 
 import asyncpg
 
-from refreshd.core.errors import SchemaMismatch
-from refreshd.postgres import Connection, database_trouble
+from refreshd.core.errors import LedgerUnavailable, SchemaMismatch
+from refreshd.postgres import Connection, database_trouble, search_path
 from refreshd.sqlfiles import Migration, Queries, load_migrations, load_queries
 
 OLDEST_POSTGRES = 15
+ENCODING = "UTF8"
 
 PATIENCE_SECONDS = 24 * 60 * 60.0
 """A migration of a large table, and waiting for another one's, may take longer than any other command."""
@@ -82,11 +83,32 @@ async def use_schema(connection: Connection, schema: str) -> None:
     await connection.fetchval(*_queries()["use_schema"](schema=schema))
 
 
+async def require_access(connection: Connection, schema: str) -> None:
+    """Raise LedgerUnavailable where a pooler drops what the session sets, or the role may not enter `schema`.
+
+    Either would look like a ledger that was never migrated.
+    """
+    with database_trouble():
+        row = await connection.fetchrow(*_queries()["access"](schema=schema))
+    if row is None:
+        raise AssertionError("a SELECT of scalars has one row")
+    if row["search_path"] != search_path(schema):
+        raise LedgerUnavailable(
+            "a pooler stands before the database and drops what our sessions set",
+            hint="name the database itself in REFRESHD_DATABASE_DIRECT_URL",
+        )
+    if row["closed"]:
+        raise LedgerUnavailable(
+            f"the database refuses us: {row['role']} may not use schema {schema}",
+            hint=f"GRANT USAGE ON SCHEMA {schema} TO {row['role']}, or have {row['role']} own it; see docs/ledger.md, section Rights",
+        )
+
+
 async def status(connection: Connection, *, migrations: Sequence[Migration] | None = None) -> MigrationStatus:
     """Compare the session's schema (see `use_schema`) with our migrations; changes nothing."""
     known = load_migrations() if migrations is None else migrations
     with database_trouble():
-        _refuse_old_server(connection)
+        _refuse_unfit_server(connection)
         return _compare(await _applied(connection), known)
 
 
@@ -114,7 +136,7 @@ async def apply(
     """
     known = load_migrations() if migrations is None else migrations
     with database_trouble():
-        _refuse_old_server(connection)
+        _refuse_unfit_server(connection)
         async with _locked(connection, schema):
             await _prepare(connection, schema)
             found = _compare(await _applied(connection), known)
@@ -203,12 +225,17 @@ def _refuse_unknown(found: MigrationStatus) -> None:
         )
 
 
-def _refuse_old_server(connection: Connection) -> None:
-    version = connection.get_server_version()
+def _refuse_unfit_server(connection: Connection) -> None:
+    version, encoding = connection.get_server_version(), connection.get_settings().server_encoding
     if version.major < OLDEST_POSTGRES:
         raise SchemaMismatch(
             f"the database is PostgreSQL {version.major}; refreshd needs {OLDEST_POSTGRES} or later",
             hint="upgrade the server, or name another one in REFRESHD_DATABASE_URL",
+        )
+    if encoding != ENCODING:
+        raise SchemaMismatch(
+            f"the database is encoded in {encoding}; what banks and users are called needs {ENCODING}",
+            hint=f"make one with `createdb --encoding={ENCODING} --template=template0 NAME`, and name that one",
         )
 
 

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from refreshd import policies, postgres
+from refreshd import policies
+from refreshd.access import check_schema, open_ledger, reached
 from refreshd.core import timing
 from refreshd.core.breaker import Breaker
 from refreshd.core.effects import Confirmed
 from refreshd.core.errors import DependencyDown
 from refreshd.core.model import CallTrace, Pause
 from refreshd.core.totals import LedgerTotals
-from refreshd.daemon import check_schema, database_url, held, plain_errors
+from refreshd.daemon import held, plain_errors
 from refreshd.dispatch import Settled
-from refreshd.embedded import reachable_database
 from refreshd.engine import Counted
 from refreshd.flinks import AiohttpTransport
 from refreshd.leading import Given, Leading
@@ -101,7 +101,7 @@ async def run_once(
     tally = Tally(on_settled, on_pass)
     clock = clock or policies.clock(settings)
     with plain_errors():
-        async with reachable_database(database_url(settings)) as url:
+        async with reached(settings) as url:
             await check_schema(url, settings)
             await _lead_once(settings, url, tally, clock)
     return _result(tally, clock)
@@ -125,7 +125,7 @@ async def _work(settings: Settings, url: str, lease: Lease, tally: Tally, clock:
     budget = Budget(settings.rate_per_minute, lease)
     async with (
         held(lease, budget),
-        postgres.open_database(url, schema=settings.database_schema, size=sessions) as database,
+        open_ledger(url, settings, size=sessions) as database,
         AiohttpTransport.opened(connections=settings.concurrency) as transport,
     ):
         ledger = Ledger(database)

@@ -7,8 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from refreshd import policies, postgres
-from refreshd.daemon import check_schema, database_url
-from refreshd.embedded import reachable_database
+from refreshd.access import check_schema, open_ledger, reached
 from refreshd.ledger import Ledger
 from refreshd.preview import PreviewPolicy
 from refreshd.settings import Settings, load_settings
@@ -29,7 +28,7 @@ def full_settings(config: Path | None) -> Settings:
 @asynccontextmanager
 async def connection(settings: Settings) -> AsyncIterator[postgres.Connection]:
     """One session on the ledger's schema, which need not exist yet."""
-    async with reachable_database(database_url(settings)) as url:
+    async with reached(settings) as url:
         session = await postgres.connect(url, schema=settings.database_schema, name=_APPLICATION)
         try:
             yield session
@@ -50,10 +49,9 @@ class Opened:
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Opened]:
     """The ledger, once it is known to be migrated."""
-    async with reachable_database(database_url(settings)) as url:
+    async with reached(settings) as url:
         await check_schema(url, settings)
-        schema = settings.database_schema
-        async with postgres.open_database(url, schema=schema, size=_SESSIONS, name=_APPLICATION) as database:
+        async with open_ledger(url, settings, size=_SESSIONS, name=_APPLICATION) as database:
             yield Opened(settings=settings, ledger=Ledger(database), now=policies.clock(settings).now(), url=url)
 
 

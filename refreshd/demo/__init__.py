@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 
 from rich.console import Console
 
-from refreshd.daemon import Daemon, database_url
+from refreshd.access import database_url, open_ledger
+from refreshd.daemon import Daemon
 from refreshd.demo.bill import sum_up
 from refreshd.demo.day import Day
 from refreshd.demo.stage import Stage, stage
 from refreshd.ledger import Ledger
-from refreshd.postgres import open_database
 
 __all__ = ["run_demo"]
 
@@ -21,9 +21,8 @@ async def run_demo(*, keep: bool) -> int:
     console = Console(highlight=False)
     console.print("Setting the stage: a Postgres, a simulated Flinks, a company ...")
     async with stage() as built, _daemon(built) as address:
-        async with open_database(
-            database_url(built.settings), schema="refreshd", size=2, name="refreshd demo"
-        ) as database:
+        url = database_url(built.settings)
+        async with open_ledger(url, built.settings, size=2, name="refreshd demo") as database:
             ledger = Ledger(database)
             day = Day(built, ledger, console)
             day.introduce(address)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
-from refreshd import migrate
-from refreshd.core.errors import LedgerUnavailable, SchemaMismatch
+from refreshd import access, migrate
+from refreshd.core.errors import LedgerUnavailable, RefreshdError, SchemaMismatch
 from refreshd.doctor.finding import Finding, Tell, bad, good, of_error, warning
 from refreshd.ports import Clock
-from refreshd.postgres import Connection, connect, database_trouble
+from refreshd.postgres import Connection, connect, database_trouble, open_database
 from refreshd.settings import Settings
 from refreshd.sqlfiles import Queries, load_queries
 
@@ -38,6 +38,27 @@ async def examine_database(patient: Patient, url: str, tell: Tell) -> None:
         tell(await _schema(patient, session))
         if patient.is_migrated:
             tell(await _writes(session))
+            pooler = access.pooler_url(patient.settings)
+            if pooler is not None:
+                tell(await _pooler(patient, session, pooler))
+
+
+async def _pooler(patient: Patient, session: Connection, url: str) -> Finding:
+    """Whether both ways lead to one ledger: a lease on one and writes on another would be no lease."""
+    schema, identity = patient.settings.database_schema, queries()["identity"]()
+    try:
+        async with open_database(url, schema=schema, size=1, name="refreshd doctor", lent=True) as database:
+            found = await database.row(identity)
+    except RefreshdError as error:
+        return of_error("pooler", error)
+    if found != await session.fetchrow(*identity):
+        return bad(
+            "pooler",
+            "REFRESHD_DATABASE_URL and REFRESHD_DATABASE_DIRECT_URL lead to different ledgers",
+            "have both lead to the same database; the second past the pooler",
+            exit_code=2,
+        )
+    return good("pooler", "leads to the same ledger; queries go through it, the lease and notifications past it")
 
 
 @asynccontextmanager

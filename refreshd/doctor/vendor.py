@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import uuid4
 
-from refreshd import policies, postgres
+from refreshd import policies
+from refreshd.access import open_ledger
 from refreshd.core import wire
 from refreshd.core.errors import LeaseLost, RefreshdError
 from refreshd.core.model import CallTrace, Credential, FetchDepth, LoginId, Operation
@@ -68,7 +69,7 @@ _CHECKS = (
 async def examine_vendor(patient: Patient, url: str, tell: Tell, probe: LoginId | None) -> None:
     schema = patient.settings.database_schema
     lease = Lease(url, schema=schema)
-    async with postgres.open_database(url, schema=schema, size=2, name="refreshd doctor") as database:
+    async with open_ledger(url, patient.settings, size=2, name="refreshd doctor") as database:
         if not await lease.acquire():
             await lease.release()
             tell(good("leader", "a daemon leads, and it alone may call Flinks: its last calls speak for the keys"))

@@ -69,6 +69,8 @@ def _contradictions(readings: Readings, *, require_flinks: bool) -> Iterator[str
     values = readings.values
     if "source_database_url" in values and "source_query_file" not in values:
         yield f"{readings.names['source_database_url']}: has no query to run; set {variable_of('source_query_file')} too"
+    if "database_direct_url" in values and str(values.get("database_url", "")).startswith("embedded:"):
+        yield f"{readings.names['database_direct_url']}: leads past a pooler, and an embedded server has none; remove it"
     writes = str(values.get("mode", Mode.ENFORCE)) != Mode.OBSERVE
     if require_flinks and writes:
         auth = str(values.get("flinks_schedule_auth", ScheduleAuth.API_KEY))

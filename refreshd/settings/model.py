@@ -28,13 +28,22 @@ from refreshd.settings.values import (
     Scaled,
     ScheduleAuth,
     Schema,
-    SourceUrl,
+    ServerUrl,
     Zone,
 )
 
 PREFIX = "REFRESHD_"
 
-SECRETS = frozenset({"database_url", "flinks_secret_key", "flinks_api_key", "flinks_api_secret", "source_database_url"})
+SECRETS = frozenset(
+    {
+        "database_url",
+        "database_direct_url",
+        "flinks_secret_key",
+        "flinks_api_key",
+        "flinks_api_secret",
+        "source_database_url",
+    }
+)
 """The settings that may come from a file, and whose value is never shown."""
 
 
@@ -45,6 +54,10 @@ class Settings(BaseSettings):
 
     database_url: DatabaseUrl | None = Field(
         None, description="The ledger: `postgresql://...`, or `embedded:PATH` for the embedded server."
+    )
+    database_direct_url: ServerUrl | None = Field(
+        None,
+        description="The database itself, where `DATABASE_URL` leads to a pooler (PgBouncer) in transaction mode.",
     )
     database_schema: Schema = Field("refreshd", description="The ledger's schema; one per Flinks customer.")
     flinks_base_url: BaseUrl | None = Field(None, description="Base of every Flinks address, up to and with `/v3`.")
@@ -105,7 +118,7 @@ class Settings(BaseSettings):
         None, description="An SQL file whose rows (client_id, login_id, active) are the whole client list."
     )
     source_interval: Duration = Field(timedelta(hours=1), description="How often the source query runs.")
-    source_database_url: SourceUrl | None = Field(
+    source_database_url: ServerUrl | None = Field(
         None, description="Where the source query runs; when unset, on the ledger's own database."
     )
     listen: Listen = Field(ListenAddress("127.0.0.1", 9877), description="Where `/metrics` and the probes are served.")

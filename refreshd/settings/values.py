@@ -206,7 +206,7 @@ def check_database_url(value: SecretStr) -> SecretStr:
     return SecretStr(url)
 
 
-def check_source_url(value: SecretStr) -> SecretStr:
+def check_server_url(value: SecretStr) -> SecretStr:
     if not re.match(r"(postgresql|postgres)://", value.get_secret_value()):
         message = "must be postgresql://user@host/database"
         raise ValueError(message)
@@ -239,6 +239,6 @@ Listen = Annotated[ListenAddress, NoDecode, BeforeValidator(read_listen)]
 Scaled = Annotated[ScaledDates, NoDecode, BeforeValidator(read_scaled_dates)]
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(check_database_url)]
-SourceUrl = Annotated[SecretStr, AfterValidator(check_source_url)]
+ServerUrl = Annotated[SecretStr, AfterValidator(check_server_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(check_header_secret)]
 Schema = Annotated[str, AfterValidator(check_schema)]

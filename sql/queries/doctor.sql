@@ -7,6 +7,12 @@ SELECT
     pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on' AS read_only,
     clock_timestamp() AS clock;
 
+-- name: identity()^
+-- Two sessions that see the same here are on the same ledger of the same server.
+SELECT pg_postmaster_start_time() AS started_at, pg_database.oid AS database, 'lease'::regclass::oid AS ledger
+FROM pg_database
+WHERE pg_database.datname = current_database();
+
 -- name: try_write()!
 -- A write that changes nothing, for a transaction that is rolled back.
 UPDATE landmark

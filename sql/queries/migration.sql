@@ -12,6 +12,16 @@ SELECT format('CREATE SCHEMA %I', :schema::text);
 -- From here on the session finds its tables in this schema.
 SELECT set_config('search_path', quote_ident(:schema), false);
 
+-- name: access(schema)^
+-- What the session's search path is, who it is, and whether the schema is there and closed to it.
+SELECT
+    current_setting('search_path') AS search_path,
+    current_user AS role,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_namespace
+        WHERE nspname = :schema AND NOT has_schema_privilege(oid, 'USAGE')
+    ) AS closed;
+
 -- name: lock(schema)$
 -- Waits until no other session migrates this schema; the session holds it until it unlocks or ends.
 SELECT pg_advisory_lock(hashtextextended('refreshd migrate ' || :schema, 0));

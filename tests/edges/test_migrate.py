@@ -128,7 +128,7 @@ async def test_a_role_that_may_not_create_the_schema_is_told_what_it_needs(sessi
             await migrate.apply(session, schema="refreshd", now=NOW, migrations=[FIRST])
     finally:
         await session.execute("RESET ROLE; DROP ROLE stranger")
-    assert "grants" in caught.value.hint
+    assert caught.value.hint.startswith("GRANT CREATE ON DATABASE test_")
 
 
 async def test_an_existing_schema_needs_no_right_to_create_one(session: Connection) -> None:

@@ -239,6 +239,7 @@ def test_no_secret_is_shown_by_printing_the_settings(say: Say) -> None:
 def test_no_secret_is_shown_by_an_error(say: Say) -> None:
     say.only(
         DATABASE_URL=f"mysql://refreshd:{HIDDEN}@db/ledger",
+        DATABASE_DIRECT_URL=f"embedded:{HIDDEN}",
         SOURCE_DATABASE_URL=f"{HIDDEN}@db/app",
         FLINKS_SECRET_KEY=f"{HIDDEN}\u2028{HIDDEN}",
         FLINKS_API_KEY=f"{HIDDEN}\nsecond line",

@@ -1,0 +1,56 @@
+"""Where the ledger is, by the settings.
+
+Sessions of our own (lease, listener, import, migrate) always go to the database itself; the queries go through the pooler, where one
+stands before it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from refreshd import migrate, postgres
+from refreshd.core.errors import SettingsError
+from refreshd.embedded import reachable_database
+from refreshd.migrate import MigrationStatus
+from refreshd.postgres import Database, Observer
+from refreshd.settings import Settings
+
+
+def database_url(settings: Settings) -> str:
+    """The URL of the database itself, secret included. Raises SettingsError when none was given."""
+    if settings.database_url is None:
+        raise SettingsError("REFRESHD_DATABASE_URL is missing", hint="write postgresql://user@host/database")
+    return (settings.database_direct_url or settings.database_url).get_secret_value()
+
+
+def pooler_url(settings: Settings) -> str | None:
+    """The URL of the pooler; None where there is none: whoever names a direct way says by it that the other one is a pooler's."""
+    if settings.database_direct_url is None or settings.database_url is None:
+        return None
+    return settings.database_url.get_secret_value()
+
+
+@asynccontextmanager
+async def reached(settings: Settings) -> AsyncIterator[str]:
+    """A URL for sessions of our own, for as long as the block runs; an embedded server is started for it."""
+    async with reachable_database(database_url(settings)) as url:
+        yield url
+
+
+def open_ledger(
+    url: str, settings: Settings, *, size: int, name: str = "refreshd", observer: Observer | None = None
+) -> AbstractAsyncContextManager[Database]:
+    """The pool of the ledger's queries; `url` is what `reached` gave."""
+    pooler, schema = pooler_url(settings), settings.database_schema
+    lent = pooler is not None
+    return postgres.open_database(pooler or url, schema=schema, size=size, name=name, lent=lent, observer=observer)
+
+
+async def check_schema(url: str, settings: Settings) -> MigrationStatus:
+    """Raise SchemaMismatch, naming the command that mends it, unless this refreshd can run on the ledger's schema."""
+    schema = settings.database_schema
+    session = await postgres.connect(url, schema=schema, name="refreshd")
+    try:
+        await migrate.require_access(session, schema)
+        return await migrate.require_current(session)
+    finally:
+        await postgres.close(session)

@@ -1,0 +1,6 @@
+-- Sessions that a pooler lends for one transaction.
+
+-- name: settle_in(names, values)!
+-- What a session of our own starts with, for this transaction only: whoever borrows the session next finds it as it was.
+SELECT set_config(each.name, each.value, true)
+FROM unnest(:names::text[], :values::text[]) AS each (name, value);

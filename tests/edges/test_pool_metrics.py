@@ -47,7 +47,7 @@ async def test_each_statement_of_the_ledger_counts_under_what_it_is_for(database
 
 
 async def test_a_statement_that_fails_is_counted_under_what_it_is_for(database: Database, shown: Metrics) -> None:
-    async with database.session() as session:
+    async with database._session() as session:
         await session.execute("ALTER TABLE login RENAME TO elsewhere")
     with pytest.raises(Exception, match="login"):
         await Ledger(database).totals(now=NOW)
@@ -63,10 +63,10 @@ async def test_the_pool_shows_who_works_who_idles_and_how_long_one_waits(databas
         return value(shown, name, state="in_use"), value(shown, name, state="idle")
 
     assert pool() == (0, 0)
-    async with database.session(), database.session():
+    async with database._session(), database._session():
         assert pool() == (2, 0)
         with pytest.raises((LedgerUnavailable, TimeoutError)):
-            async with asyncio.timeout(0.05), database.session():
+            async with asyncio.timeout(0.05), database._session():
                 pass
     assert pool() == (0, 2)
     assert value(shown, "refreshd_database_pool_wait_seconds_count") == 2

@@ -13,14 +13,13 @@ from refreshd.core.errors import LedgerUnavailable
 from refreshd.core.model import Term
 from refreshd.doctor import Finding, examine
 from refreshd.ledger import Ledger
-from refreshd.postgres import Connection, Database, connect, open_database
+from refreshd.postgres import Connection, Database, connect, open_database, session_settings
 from refreshd.settings import Settings
 from tests.support.ledger import NOW, judge_all, link, login_id, set_writer_clock
 from tests.support.pgbouncer import pooled
 from tests.support.postgres import SCHEMA, PostgresServer
 
-IGNORING = "ignore_startup_parameters = search_path,jit,idle_in_transaction_session_timeout,idle_session_timeout,\
-default_transaction_isolation,statement_timeout,lock_timeout,IntervalStyle"
+IGNORING = f"ignore_startup_parameters = {','.join(session_settings(SCHEMA, name='test'))}"
 """How many an installation makes its other programs work."""
 
 

@@ -64,18 +64,15 @@ async def prometheus(directory: Path, config: str) -> AsyncIterator[str]:
 @asynccontextmanager
 async def _ready(program: str, *argv: str, address: str) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(program, *argv, stdout=PIPE, stderr=STDOUT)
-    try:
-        async with asyncio.TaskGroup() as group:
-            said: list[str] = []
-            reading = group.create_task(_read(process, said))
+    said: list[str] = []
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_read(process, said))
+        try:
             await _answers(f"{address}/-/ready", process, said)
             yield address
-            process.terminate()
-            await process.wait()
-            await reading
-    finally:
-        if process.returncode is None:
-            process.kill()
+        finally:
+            if process.returncode is None:
+                process.kill()
             await process.wait()
 
 

@@ -44,8 +44,9 @@ demo: $(READY) ## a day of a company with a few hundred logins, in two minutes
 rules: $(READY) ## the rules of Prometheus, written from their table; OVERRIDES=, INTO= for an installation's own
 	$(BIN)/python -m deploy.prometheus.rules $(if $(OVERRIDES),--overrides $(OVERRIDES) --into $(INTO))
 
-bench: $(READY) ## logins per second with the budget lifted, beside the least that any program would do; PAIRS=, LOGINS=
+bench: $(READY) ## logins per second with the budget lifted, and scrapes during a pass over a million, beside the least that any program would do; PAIRS=, LOGINS=, SCRAPED=
 	PAIRS=$(PAIRS) LOGINS=$(LOGINS) $(BIN)/python -m tests.bench
+	SCRAPED=$(SCRAPED) $(BIN)/python -m tests.bench.scrapes
 
 lock: $(READY) ## write requirements/*.txt anew from pyproject.toml; `make lock UPGRADE=--upgrade` takes newer versions
 	BIN=$(BIN) UPGRADE=$(UPGRADE) sh requirements/lock.sh

@@ -24,6 +24,7 @@ def _totals() -> Queries:
 async def totals(database: Database, *, now: datetime) -> LedgerTotals:
     """All of it from one snapshot of the ledger; ages are those at `now`."""
     async with database.snapshot() as session:
+        await session.fetchrow(*_totals()["count_quietly"]())
         cube = await session.fetch(*_totals()["cube"](now=now))
         institutions = await session.fetch(*_totals()["institutions"](limit=NAMED_INSTITUTIONS))
         beside = await session.fetchrow(*_totals()["beside"]())
@@ -56,6 +57,7 @@ async def totals(database: Database, *, now: datetime) -> LedgerTotals:
 async def deadlines(database: Database, *, now: datetime, routine_start: datetime, polling: bool) -> Deadlines:
     """`polling`: the clock of cached calls counts."""
     async with database.snapshot() as session:
+        await session.fetchrow(*_totals()["count_quietly"]())
         lapsing = await session.fetchrow(*_totals()["lapsing"](now=now, polling=polling))
         due = await session.fetch(*_totals()["routine"](now=now, routine_start=routine_start, polling=polling))
     if lapsing is None:

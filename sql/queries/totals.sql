@@ -1,5 +1,10 @@
 -- The ledger, counted.
 
+-- name: count_quietly()^
+-- For this transaction: a count is nobody's emergency, so it takes one process, not all of them. And it hashes: Postgres takes the groups
+-- below for as many as there are logins, and would sort a large ledger through temporary files every time.
+SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('enable_sort', 'off', true);
+
 -- name: cube(now)
 -- One scan: the logins grouped by all that a metric tells apart, a few hundred rows at most. A leak is an inactive login that is not
 -- confirmed off, or that Flinks says is on again. What is saved counts from when a login became `disabled`: a repetition of the

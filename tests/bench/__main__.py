@@ -29,9 +29,9 @@ LOGINS = int(os.environ.get("LOGINS") or "3000")
 
 
 @contextmanager
-def _vendor() -> Iterator[str]:
+def vendor(logins: int = LOGINS) -> Iterator[str]:
     """The simulated Flinks in a process of its own; ends when its standard input does."""
-    command = [sys.executable, "-m", "tests.bench.vendor", str(LOGINS)]
+    command = [sys.executable, "-m", "tests.bench.vendor", str(logins)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         assert process.stdout is not None
         assert process.stdin is not None
@@ -44,7 +44,7 @@ async def _open_books(url: str) -> None:
         await company.open_books()
 
 
-def _settings(url: str, address: str) -> dict[str, str]:
+def settings_of(url: str, address: str) -> dict[str, str]:
     config = SimulatorConfig()
     return {
         "REFRESHD_DATABASE_URL": url,
@@ -74,7 +74,7 @@ def _measure(server: PostgresServer, address: str, program: str) -> Figures:
     with server.database(migrated=True) as url:
         asyncio.run(_open_books(url))
         before = _calls(address)
-        figures = _run(program, _settings(url, address))
+        figures = _run(program, settings_of(url, address))
     made = _calls(address) - before
     assert figures.logins == LOGINS
     assert made == 2 * LOGINS, f"{program} made {made} calls for {LOGINS} logins"
@@ -97,7 +97,7 @@ def main() -> None:
     bare: list[Figures] = []
     with tempfile.TemporaryDirectory(prefix="refreshd-bench-") as name:
         Path(name).chmod(0o755)
-        with throwaway_postgres(Path(name) / "postgres") as server, _vendor() as address:
+        with throwaway_postgres(Path(name) / "postgres") as server, vendor() as address:
             for pair in range(PAIRS):
                 for program, runs in (("ours", ours), ("bare", bare))[:: 1 if pair % 2 else -1]:
                     runs.append(_measure(server, address, program))

@@ -1,6 +1,6 @@
 """`refreshd status`: the fleet and the daemon on one page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -9,16 +9,18 @@ from rich.text import Text
 
 import refreshd
 from refreshd import overview, phrases, policies
+from refreshd.cli import prospects
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.plans import show_plan
+from refreshd.cli.prospects import Prospects, look_ahead
 from refreshd.cli.screen import Cell, Column, Screen, clean
-from refreshd.cli.session import Opened, ledger_settings, opened
+from refreshd.cli.session import ledger_settings, opened
 from refreshd.cli.shapes import leader_as_json, orphan_as_json, pass_as_json, pause_as_json, plan_as_json
 from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.clock import SystemClock
-from refreshd.core import forecast, timing
-from refreshd.core.model import HeldPlan, Lane, Pause
+from refreshd.core import timing
+from refreshd.core.model import HeldPlan, Pause
 from refreshd.core.totals import LedgerTotals
 from refreshd.ports import Leader, Orphan, StoredPass
 from refreshd.settings import Settings
@@ -31,18 +33,6 @@ _MINUTE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Routine:
-    """The routine of today and the next one, at the present rate. `left` counts logins by lane."""
-
-    began: datetime
-    left: Mapping[Lane, int]
-    over_at: datetime | None
-    following: datetime
-    following_logins: int
-    following_length: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
     """All that the page shows."""
 
@@ -51,7 +41,7 @@ class _State:
     leader: Leader | None
     calls: int
     totals: LedgerTotals
-    routine: _Routine
+    prospects: Prospects
     plans: Sequence[HeldPlan]
     passes: Sequence[StoredPass]
     orphans: Sequence[Orphan]
@@ -83,32 +73,13 @@ async def _state(settings: Settings) -> _State:
             leader=await ledger.leader(),
             calls=await ledger.calls_since(now - policies.as_dates(_MINUTE, settings)),
             totals=totals,
-            routine=await _routine(here, totals),
+            prospects=await look_ahead(here, totals),
             plans=await ledger.plans(),
             passes=await ledger.passes(limit=_PASSES),
             orphans=await ledger.orphans(limit=_ORPHANS),
             pause=await ledger.pause(),
             rate_in_force=await ledger.rate_in_force(),
         )
-
-
-async def _routine(here: Opened, totals: LedgerTotals) -> _Routine:
-    settings, now = here.settings, here.now
-    terms = policies.terms(settings)
-    rate = await here.ledger.rate_in_force() or settings.rate_per_minute
-    began = policies.agenda(settings, at_once=False).routine_start(now)
-    left = await here.ledger.routine_due(began)
-    waiting = sum(left.values())
-    active = sum(totals.active_by_age.values())
-    over_at = forecast.routine_end(now, forecast.routine_length(waiting, terms, rate)) if waiting else None
-    return _Routine(
-        began=began,
-        left=left,
-        over_at=over_at,
-        following=timing.next_routine_start(now, settings.routine_at, settings.routine_timezone),
-        following_logins=active,
-        following_length=forecast.routine_length(active, terms, rate),
-    )
 
 
 def _show(screen: Screen, state: _State) -> None:
@@ -119,11 +90,8 @@ def _show(screen: Screen, state: _State) -> None:
     screen.facts(_daemon(state))
     if state.pause is not None:
         screen.warn(f"{clean(overview.said_of_pause(state.pause))}; all else goes on, and `refreshd resume` ends it")
-    if not forecast.fits_in_a_day(state.routine.following_length):
-        screen.warn(
-            f"a routine of {phrases.span(state.routine.following_length)} is not over before the next one begins;"
-            " ask Flinks for more calls a minute and raise REFRESHD_RATE_PER_MINUTE"
-        )
+    for warning in prospects.warnings(state.prospects):
+        screen.warn(warning)
     _show_fleet(screen, state.totals)
     for each in state.plans:
         show_plan(screen, each, state.now)
@@ -136,15 +104,7 @@ def _daemon(state: _State) -> Iterator[tuple[str, Cell]]:
     yield "budget", _budget(state)
     yield "report", f"read {phrases.when(state.totals.reported_at, state.now)}"
     yield "vendor's night", _night(state.now)
-    yield "routine", _routine_of_today(state)
-    routine = state.routine
-    yield (
-        "next routine",
-        (
-            f"{phrases.when(routine.following, state.now)}: {phrases.counted(routine.following_logins, 'login')},"
-            f" {phrases.span(routine.following_length)} at this rate"
-        ),
-    )
+    yield from prospects.facts(state.prospects, state.totals, settings=state.settings, now=state.now)
 
 
 def _budget(state: _State) -> Cell:
@@ -169,20 +129,6 @@ def _night(now: datetime) -> str:
         ends = timing.latest_window_end(now) + timedelta(days=1)
         return f"now, until {phrases.when(ends, now)}: no Authorize before that"
     return f"begins {phrases.when(timing.next_window_start(now), now)}"
-
-
-def _routine_of_today(state: _State) -> str:
-    routine = state.routine
-    waiting = sum(routine.left.values())
-    if not state.passes:
-        return "known after the first pass"
-    if routine.over_at is None:
-        return f"nothing waits of the one that began {phrases.stamp(routine.began)}"
-    length = routine.over_at - state.now
-    return (
-        f"{phrases.counted(waiting, 'login')} still {'waits' if waiting == 1 else 'wait'} for the one of"
-        f" {phrases.stamp(routine.began)}: {phrases.span(length)} at this rate"
-    )
 
 
 def _show_fleet(screen: Screen, totals: LedgerTotals) -> None:
@@ -263,7 +209,7 @@ def _show_orphans(screen: Screen, state: _State) -> None:
 
 
 def _as_json(state: _State) -> dict[str, object]:
-    settings, totals, routine = state.settings, state.totals, state.routine
+    settings, totals = state.settings, state.totals
     return {
         "now": state.now,
         "version": refreshd.__version__,
@@ -278,18 +224,9 @@ def _as_json(state: _State) -> dict[str, object]:
         },
         "reported_at": totals.reported_at,
         "in_vendor_window": timing.in_vendor_window(state.now),
-        "routine": {
-            "began_at": routine.began,
-            "waiting": {lane: routine.left.get(lane, 0) for lane in Lane},
-            "over_at": routine.over_at,
-            "next_at": routine.following,
-            "next_logins": routine.following_logins,
-            "next_seconds": routine.following_length,
-            "fits_in_a_day": forecast.fits_in_a_day(routine.following_length),
-        },
+        **prospects.as_json(state.prospects, totals, settings),
         "logins": {row.verdict: row.count for row in overview.fleet(totals)},
         "stale": dict(totals.stale),
-        "leaking_login_days": totals.leaking_login_days,
         "plans": [plan_as_json(each) for each in state.plans],
         "passes": [pass_as_json(each) for each in state.passes],
         "orphans": totals.ineligible.get("absent", 0),

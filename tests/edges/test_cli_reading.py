@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import refreshd
-from tests.support.company import Company, company
+from tests.support.company import NOON, Company, company
 from tests.support.postgres import PostgresServer
 
 LOGINS, INACTIVE = 30, 12
@@ -51,6 +51,8 @@ def test_status_counts_the_fleet_the_budget_and_the_routine(lived_in: Company) -
     assert status["budget"]["calls_in_last_60s"] == lived_in.flinks.audit.calls_counted
     assert status["routine"]["waiting"] == {"savable": 0, "rest": 0}
     assert status["routine"]["next_logins"] == LOGINS - INACTIVE
+    assert (status["routine"]["in_time"], status["routine"]["lapsing"]) == (True, 0)
+    assert set(status["lapsing_within"]) == {"1d", "2d", "3d"}
     assert status["passes"][0]["failure"] is None
     assert [plan["remaining"] for plan in status["plans"]] == [INACTIVE]
 
@@ -62,6 +64,32 @@ def test_status_says_when_a_rate_cannot_finish_the_routine_in_a_day(acme: Compan
     acme.sql("INSERT INTO client_login SELECT 'many-' || n, gen_random_uuid() FROM generate_series(1, 1000) AS n")
     ran = refreshd("status", env=acme.env | {"REFRESHD_RATE_PER_MINUTE": "1"})
     assert "warning: a routine of 1 d 9 h is not over before the next one begins" in ran.words
+
+
+def test_status_says_what_leaks_in_money_only_when_a_login_day_has_a_price(lived_in: Company) -> None:
+    lived_in.sql("UPDATE login SET inactive_since = inactive_since - interval '10 days' WHERE NOT active")
+    days = json.loads(refreshd("status", "--json", env=lived_in.env).out)["leaking_login_days"]
+    assert days > 10 * INACTIVE
+    free = refreshd("status", env=lived_in.env)
+    priced = refreshd("status", env=lived_in.env | {"REFRESHD_COST_PER_LOGIN_DAY": "0.25"})
+    assert "at 0.25 each" in priced.words
+    assert "at 0.25 each" not in free.words
+    leaking = re.search(r"leaking [\d,]+ login-days, that is ([\d,.]+) at", priced.words)
+    assert leaking is not None
+    assert float(leaking[1].replace(",", "")) == pytest.approx(days * 0.25, rel=1e-3)
+
+
+def test_status_warns_of_logins_that_lapse_before_their_turn(acme: Company) -> None:
+    acme.sql(
+        f"""
+        UPDATE login SET lane = 'savable', flag = 'on', flag_seen_at = '{NOON}', refreshed_at = '{NOON}',
+            cached_call_at = timestamptz '{NOON}' - interval '6 days 23 hours 30 minutes', routine_at = '-infinity'
+        WHERE active
+        """  # noqa: S608 # a constant of this test
+    )
+    ran = refreshd("status", env=acme.env | {"REFRESHD_RATE_PER_MINUTE": "1"})
+    assert "will lapse before the routine comes to them" in ran.words
+    assert "lapsing" in ran.words
 
 
 def test_plan_says_what_why_how_many_and_that_the_guard_would_hold_it(acme: Company) -> None:

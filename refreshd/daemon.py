@@ -14,6 +14,7 @@ from refreshd import policies, web
 from refreshd.access import check_schema, open_ledger, reached
 from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError
 from refreshd.flinks import AiohttpTransport
+from refreshd.inquiry import PageLedger, Reach
 from refreshd.lag import watch_lag
 from refreshd.leading import Given, Leading
 from refreshd.lease import Lease
@@ -29,6 +30,8 @@ from refreshd.watching import Watch
 _log = structlog.get_logger(__name__)
 
 _PAUSE_SECONDS = 2.0
+_SESSIONS_FOR_PAGES = 2
+"""Connections for readers: they wait for each other and never keep the work waiting."""
 _SESSIONS_BESIDE_CALLS = 3
 """Connections for the pass, the totals and the recorder, beside one for each call in flight."""
 
@@ -40,6 +43,7 @@ class Daemon:
         self._settings = settings
         self._clock = clock or policies.clock(settings)
         self._watch = Watch(settings, self._clock)
+        self._reach: Reach[PageLedger] = Reach()
         self._notified = asyncio.Event()
         self._leading: Leading | None = None
         self._address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -53,13 +57,15 @@ class Daemon:
 
         Raises SchemaMismatch for a ledger that `refreshd migrate` must see to first, and SettingsError for an address that cannot be had.
         """
-        app = web.make_app(self._watch.metrics.registry, self._watch.health, self._watch.overview)
+        app = web.make_app(self._watch.site(self._reach))
         with counted(self._watch.metrics.on_log), plain_errors():
             async with (
                 web.serve(app, str(self._settings.listen)) as address,
                 reached(self._settings) as url,
+                open_ledger(url, self._settings, size=_SESSIONS_FOR_PAGES, name="refreshd page") as pages,
                 AiohttpTransport.opened(connections=self._settings.concurrency) as transport,
             ):
+                self._reach.attach(Ledger(pages))
                 self._address.set_result(address)
                 _log.info("serving", address=address)
                 await self._live(url, transport, stop)

@@ -3,15 +3,19 @@
 None means not known (yet) and reads as such; nothing is ever shown as a zero that nobody has counted. Nothing here names a login.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Protocol
 
 from refreshd import phrases
-from refreshd.core.model import HeldPlan, Pause, VerdictName
+from refreshd.core import codes
+from refreshd.core.forecast import RoutineOutcome
+from refreshd.core.model import HeldPlan, LoginId, Pause, VerdictName
 from refreshd.core.totals import LedgerTotals
+from refreshd.handle import masked
 from refreshd.ports import PassRecord
 
 
@@ -37,6 +41,8 @@ class Overview:
     held: tuple[HeldPlan, ...] | None = None
     pause: Pause | None = None
     next_routine_at: datetime | None = None
+    routine: RoutineOutcome | None = None
+    lapsing: Mapping[str, int] | None = None
 
 
 class Tone(StrEnum):
@@ -85,6 +91,11 @@ _MEANINGS: Mapping[VerdictName, _Meaning] = MappingProxyType(
 )
 
 
+WORST_FIRST = tuple(_MEANINGS)
+NEEDING = tuple(verdict for verdict, meaning in _MEANINGS.items() if meaning.command)
+"""The verdicts of logins that want a person."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetRow:
     """One verdict. `percent` is of the most frequent verdict, so that the bars compare."""
@@ -100,6 +111,7 @@ class FleetRow:
 class Attention:
     """Something that a person should look at, and the command to begin with."""
 
+    verdict: VerdictName
     tone: Tone
     count: int
     words: str
@@ -124,10 +136,32 @@ def fleet(totals: LedgerTotals) -> tuple[FleetRow, ...]:
 def attention(totals: LedgerTotals) -> tuple[Attention, ...]:
     """What wants a person, worst first; empty when all is well."""
     return tuple(
-        Attention(tone=meaning.tone, count=count, words=meaning.words, command=meaning.command)
+        Attention(verdict=verdict, tone=meaning.tone, count=count, words=meaning.words, command=meaning.command)
         for verdict, meaning in _MEANINGS.items()
         if meaning.command and (count := totals.by_verdict.get(verdict, 0))
     )
+
+
+def tone_of(verdict: VerdictName) -> Tone:
+    return _MEANINGS[verdict].tone
+
+
+def shown_id(login_id: LoginId) -> str:
+    """A LoginId on a page that masks them."""
+    return masked(login_id)
+
+
+class Coded(Protocol):
+    """Something with a vendor's code."""
+
+    @property
+    def error_code(self) -> str | None: ...
+
+
+def advice(rows: Iterable[Coded]) -> tuple[tuple[str, str], ...]:
+    """What each code among the rows means for who must act, by code."""
+    found = sorted({each.error_code for each in rows if each.error_code})
+    return tuple((code, codes.meaning_of(code).advice) for code in found)
 
 
 def said_of_pause(pause: Pause) -> str:

@@ -1,6 +1,7 @@
 """What the daemon shows of itself: metrics, health and the page's overview, fed by the same hooks."""
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 
@@ -8,19 +9,22 @@ from refreshd import __version__, policies
 from refreshd.core import forecast
 from refreshd.core.breaker import Breaker
 from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError
+from refreshd.core.forecast import RoutineOutcome
 from refreshd.core.model import CallTrace, HeldPlan, Pause
 from refreshd.core.timing import next_routine_start
 from refreshd.core.totals import LedgerTotals
 from refreshd.dispatch import Settled
 from refreshd.engine import Counted
 from refreshd.health import Condition, Health, Role
+from refreshd.inquiry import PageLedger, Reach
 from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, PoolUse, Prospects, operations_used
 from refreshd.migrate import MigrationStatus
 from refreshd.overview import BudgetUse, Overview, said_of_pause
 from refreshd.pacing import Budget
 from refreshd.ports import Clock, PassRecord
 from refreshd.revision import revision
-from refreshd.settings import ManualRefresh, Mode, Settings
+from refreshd.settings import LoginIds, ManualRefresh, Mode, Settings, settings_in_force
+from refreshd.web import Site
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +52,8 @@ class Watch:
         self._totals: LedgerTotals | None = None
         self._plans: tuple[HeldPlan, ...] | None = None
         self._pause: Pause | None = None
+        self._routine: RoutineOutcome | None = None
+        self._lapsing: Mapping[str, int] | None = None
 
     # What a leadership tells --------------------------------------------------------------------------------------------------------
 
@@ -80,6 +86,7 @@ class Watch:
         outcome = forecast.routine_outcome(
             counted.deadlines.routine_due, self._terms, self._rate_in_force(), self._clock.now()
         )
+        self._routine, self._lapsing = outcome, counted.deadlines.lapsing
         prospects = Prospects(lapsing=counted.deadlines.lapsing, routine=outcome, counted_again_in_seconds=again_in)
         self.metrics.publish(counted.totals, prospects)
 
@@ -157,6 +164,7 @@ class Watch:
         self.health.holds(Condition.CREDENTIALS)
         self.health.forget("passes")
         self._last_pass, self._totals, self._plans, self._pause = None, None, None, None
+        self._routine, self._lapsing = None, None
         self.health.remark("pause", None)
         self.metrics.follow()
         self.metrics.set_pool(None)
@@ -180,6 +188,21 @@ class Watch:
             held=self._plans,
             pause=self._pause,
             next_routine_at=next_routine_start(now, settings.routine_at, settings.routine_timezone),
+            routine=self._routine,
+            lapsing=self._lapsing,
+        )
+
+    def site(self, reach: Reach[PageLedger]) -> Site:
+        """What the HTTP door shows."""
+        settings = self._settings
+        return Site(
+            registry=self.metrics.registry,
+            health=self.health,
+            overview=self.overview,
+            reach=reach,
+            story_terms=lambda: policies.story_terms(settings),
+            settings=lambda: settings_in_force(settings),
+            whole_ids=settings.page_login_ids is LoginIds.WHOLE,
         )
 
     def _budget_use(self) -> BudgetUse | None:

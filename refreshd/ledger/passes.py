@@ -1,5 +1,6 @@
 """What a pass reads and writes: evidence and verdicts, plans and intents, totals. One method for each named query."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -58,6 +59,8 @@ class PassQueries:
                     judged=record.judged,
                     intended=record.intended,
                     held=record.held,
+                    phase_seconds=json.dumps(dict(record.phase_seconds)),
+                    withheld=json.dumps([rows.storable(each.sentence) for each in record.withheld]),
                     failure=rows.storable(record.failure),
                 )
             )

@@ -2,11 +2,12 @@
 
 from refreshd.settings.load import load_settings
 from refreshd.settings.model import Settings
-from refreshd.settings.table import settings_table
+from refreshd.settings.table import ShownSetting, settings_in_force, settings_table
 from refreshd.settings.values import (
     Integration,
     ListenAddress,
     LogFormat,
+    LoginIds,
     ManualRefresh,
     Mode,
     ScaledDates,
@@ -17,11 +18,14 @@ __all__ = [
     "Integration",
     "ListenAddress",
     "LogFormat",
+    "LoginIds",
     "ManualRefresh",
     "Mode",
     "ScaledDates",
     "ScheduleAuth",
     "Settings",
+    "ShownSetting",
     "load_settings",
+    "settings_in_force",
     "settings_table",
 ]

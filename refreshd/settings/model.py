@@ -21,6 +21,7 @@ from refreshd.settings.values import (
     Listen,
     ListenAddress,
     LogFormat,
+    LoginIds,
     LogLevel,
     ManualRefresh,
     Mode,
@@ -121,7 +122,13 @@ class Settings(BaseSettings):
     source_database_url: ServerUrl | None = Field(
         None, description="Where the source query runs; when unset, on the ledger's own database."
     )
-    listen: Listen = Field(ListenAddress("127.0.0.1", 9877), description="Where `/metrics` and the probes are served.")
+    listen: Listen = Field(
+        ListenAddress("127.0.0.1", 9877), description="Where the page, `/metrics` and the probes are served."
+    )
+    page_login_ids: LoginIds = Field(
+        LoginIds.MASKED,
+        description="`masked`: the page shows how a LoginId begins, and no client; `whole`: it shows both.",
+    )
     log_format: LogFormat | None = Field(
         None, description="`json` or `console`; when unset, `console` on a terminal and `json` off it."
     )

@@ -46,6 +46,13 @@ class ManualRefresh(StrEnum):
     STALE = "stale"
 
 
+class LoginIds(StrEnum):
+    """How much of a LoginId, and whether a client, the page shows."""
+
+    MASKED = "masked"
+    WHOLE = "whole"
+
+
 class LogFormat(StrEnum):
     """One JSON object a line, or lines for people."""
 

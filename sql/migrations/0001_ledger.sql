@@ -71,6 +71,9 @@ CREATE TABLE reconcile_pass (
     judged integer NOT NULL DEFAULT 0,
     intended integer NOT NULL DEFAULT 0,
     held integer NOT NULL DEFAULT 0,
+    -- seconds by phase, and what the guard withheld, one sentence each
+    phase_seconds jsonb NOT NULL DEFAULT '{}',
+    withheld jsonb NOT NULL DEFAULT '[]',
     failure text
 );
 
@@ -220,6 +223,7 @@ CREATE TABLE schedule_change (
 
 CREATE INDEX schedule_change_by_login ON schedule_change (login_id, event_id);
 CREATE INDEX schedule_change_by_plan ON schedule_change (plan_id, login_id) WHERE plan_id IS NOT NULL;
+CREATE INDEX schedule_change_by_pass ON schedule_change (pass_id, event_id) WHERE pass_id IS NOT NULL;
 CREATE INDEX schedule_change_in_caps ON schedule_change (change, at, login_id)
     WHERE event IN ('intended', 'confirmed') AND NOT outside_caps;
 

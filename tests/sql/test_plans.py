@@ -76,6 +76,16 @@ HOT: dict[str, dict[str, object]] = {
     "login.of_verdict": {"verdict": "stale"},
     "login.of_plan": {"plan_id": "p1"},
     "login.changes": {"login_id": login_id(1)},
+    "page.listed": {
+        "verdict": "stale",
+        "institution": None,
+        "code": "INVALID_PASSWORD",
+        "first": login_id(0),
+        "last": login_id(2**128 - 1),
+    },
+    "page.by_handle": {"first": login_id(0), "last": login_id(2**96), "check": "0123456789"},
+    "page.calls_of_pass": {"pass_id": 1, "since": NOW - DAY / 2, "until": NOW},
+    "page.changes_of_pass": {"pass_id": 1},
     "trace.of_login": {"login_id": login_id(1)},
     "trace.count_since": {"since": NOW + DAY},
 }

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Protocol
 
 import structlog
 
+from refreshd.banks import BankLedger, Banks
 from refreshd.core import guard, planner
 from refreshd.core.guard import GuardedPlan, GuardPolicy, Withheld
 from refreshd.core.judge import JudgePolicy, judge
@@ -67,14 +69,19 @@ class _Pass:
     now: datetime
 
 
+class ReconcilerLedger(PassLedger, BankLedger, Protocol):
+    """What a pass needs, banks included."""
+
+
 class Reconciler:
     """Runs passes, one at a time."""
 
-    def __init__(self, ledger: PassLedger, leadership: Leadership, clock: Clock, policy: PassPolicy) -> None:
+    def __init__(self, ledger: ReconcilerLedger, leadership: Leadership, clock: Clock, policy: PassPolicy) -> None:
         self._ledger = ledger
         self._leadership = leadership
         self._clock = clock
         self._policy = policy
+        self._banks = Banks(ledger)
         self._kept_house_on: date | None = None
 
     async def run(self) -> PassRecord:
@@ -125,6 +132,9 @@ class Reconciler:
         """Judge all rows whose evidence changed or whose verdict ran out, a chunk at a time."""
         with tally.phase("judge"):
             while due := await self._ledger.evidence_due(now=this.now, limit=JUDGED_AT_ONCE):
+                # After the drawing: a report that is merged in between is seen here, and nobody is judged without it.
+                if await self._banks.weigh_if_news(now=this.now, term=this.term):
+                    continue
                 verdicts = [judge(each, self._policy.judge, this.now) for each in due]
                 stored = await self._ledger.store_verdicts(verdicts, now=this.now, term=this.term)
                 tally.judged += stored

@@ -259,7 +259,9 @@ class WorkQueue:
     def _begin(self, due: DueLogin, kind: Callable[..., Conversation]) -> Conversation:
         evidence, terms = due.evidence, self.agenda.terms
         self.busy.add(evidence.login_id)
-        if not self._may_call(Credential.API_KEY):  # the data can wait for its key, the Authorize cannot
+        bank = evidence.standing
+        held = bank is not None and bank.held and bank.probe != evidence.login_id
+        if held or not self._may_call(Credential.API_KEY):  # data can wait for a bank or a key, the Authorize cannot
             terms = replace(terms, fetch=FetchDepth.OFF)
         return kind(evidence.login_id, terms, attempts=evidence.attempts, fetched_refresh_at=due.fetched_refresh_at)
 

@@ -196,6 +196,7 @@ CREATE INDEX login_by_plan ON login (plan_id, login_id) WHERE plan_id IS NOT NUL
 CREATE INDEX login_listed ON login (login_id) WHERE listed_since IS NOT NULL;
 CREATE INDEX login_refused ON login (refused_at) WHERE refused_at IS NOT NULL;
 CREATE INDEX login_by_verdict ON login (verdict, login_id);
+CREATE INDEX login_by_institution ON login (institution) WHERE active AND institution IS NOT NULL;
 
 -- Numbers the intents; every event of one intent carries its number.
 CREATE SEQUENCE intent_number;
@@ -286,6 +287,22 @@ CREATE TABLE account_data (
     PRIMARY KEY (login_id, refreshed_at)
 );
 
+-- How each institution stands, by the outcomes of the latest night at its logins; one that nothing was heard of has no row. A held one
+-- (down) is asked by one login at a time, its probe.
+CREATE TABLE institution (
+    name text PRIMARY KEY CHECK (name <> ''),
+    state text NOT NULL CHECK (state IN ('up', 'down', 'suspect', 'not_enough_evidence')),
+    since timestamptz NOT NULL,
+    proved_at timestamptz NOT NULL,
+    night timestamptz NOT NULL,
+    refreshed integer NOT NULL CHECK (refreshed >= 0),
+    failed integer NOT NULL CHECK (failed >= 0),
+    blaming_users integer NOT NULL CHECK (blaming_users BETWEEN 0 AND failed),
+    probe_login_id uuid,
+    probe_at timestamptz,
+    CHECK ((probe_login_id IS NULL) = (probe_at IS NULL))
+);
+
 -- Logins of the newest report (landmark.reported_at) that no client was ever linked to.
 CREATE TABLE orphan (
     login_id uuid PRIMARY KEY,
@@ -312,6 +329,7 @@ INSERT INTO landmark DEFAULT VALUES;
 -- Without statistics Postgres takes a small new table for one of thousands of rows, and plans every join with it accordingly.
 ANALYZE lease;
 ANALYZE landmark;
+ANALYZE institution;
 
 -- What the application may read: one row a login. Where must_reconnect is true its user has to go through Flinks Connect again.
 CREATE VIEW login_status AS

@@ -13,6 +13,7 @@ from refreshd.cli.checkup import doctor
 from refreshd.cli.clients import import_clients
 from refreshd.cli.decide import approve, pause, reject, resume
 from refreshd.cli.explain import explain
+from refreshd.cli.institutions import institutions
 from refreshd.cli.logins import logins
 from refreshd.cli.plan import plan
 from refreshd.cli.plans import plans
@@ -57,6 +58,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     (_LOOK, "status", status),
     (_LOOK, "logins", logins),
     (_LOOK, "explain", explain),
+    (_LOOK, "institutions", institutions),
     (_DECIDE, "plan", plan),
     (_DECIDE, "plans", plans),
     (_DECIDE, "approve", approve),

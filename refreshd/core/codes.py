@@ -220,3 +220,6 @@ ABOUT_THE_CALL = frozenset({"CONCURRENT_SESSION", "CARD_IN_USE"})
 
 SESSION_GONE = frozenset({"SESSION_NONEXISTENT", "SESSION_EXPIRED", "UNAUTHORIZED"})
 """Codes of a data call that another Authorize mends."""
+
+ON_THE_WAY_TO_THE_BANK = frozenset({"RETRY_LATER", "AGGREGATION_ERROR", "UNAUTHORIZED"})
+"""Codes of a refresh that may be one login's bad luck or the bank's bad night: their number tells."""

@@ -10,6 +10,9 @@ from refreshd.core import codes
 from refreshd.core.model import Disposition, Evidence, Flag, Listing, Reaction
 from refreshd.core.timing import ELIGIBILITY
 
+DOUBT = timedelta(days=3)
+KEEP_ALIVE_WITHIN = ELIGIBILITY - timedelta(days=2)
+
 _REPORT_IS_READ_WITHIN = timedelta(hours=1)
 
 
@@ -99,6 +102,40 @@ def _from_code(code: str | None) -> Failure | None:
     return Failure(codes.normalise(code), codes.disposition_of(reaction))
 
 
+def blames_the_bank(evidence: Evidence, failure: Failure) -> bool:
+    """Whether a failure that heals by itself is the institution's: Flinks says so, or it says so of the institution."""
+    if codes.reaction_of(failure.code) is Reaction.INSTITUTION_DOWN:
+        return True
+    held = evidence.standing is not None and evidence.standing.held
+    return held and failure.disposition is Disposition.VENDOR_RETRIES
+
+
+def spared_until(evidence: Evidence, failure: Failure, now: datetime) -> datetime | None:
+    """Until when the user of a login is not asked, because so many of its bank's logins failed in the same night.
+
+    It was well until then, so it gets two nights and the day between them; None where its user is to blame, or nobody.
+    """
+    bank, until = evidence.standing, _benefit_of_the_doubt(evidence)
+    if failure.disposition is not Disposition.NEEDS_CLIENT or bank is None or not bank.in_trouble:
+        return None
+    return until if until is not None and now < until else None
+
+
+def _benefit_of_the_doubt(evidence: Evidence) -> datetime | None:
+    return None if evidence.refreshed_at is None else evidence.refreshed_at + DOUBT
+
+
+def is_held(evidence: Evidence, now: datetime) -> bool:
+    """Whether the login waits behind all others, because its bank is down and it is not the one that probes.
+
+    Its cached call does not touch the bank, it keeps the login alive: two days before seven are over it is savable again, bank or not.
+    """
+    bank, called_at = evidence.standing, evidence.cached_call_at
+    if bank is None or not bank.held or bank.probe == evidence.login_id:
+        return False
+    return called_at is not None and now < called_at + KEEP_ALIVE_WITHIN
+
+
 def approval_runs(evidence: Evidence, now: datetime) -> bool:
     """Whether the held plan that covers the login is approved at this moment."""
     hold = evidence.hold
@@ -123,5 +160,14 @@ def next_turn(
         silent_since + unobserved_after if silent_since else None,
         refreshed_at + stale_after + _REPORT_IS_READ_WITHIN if refreshed_at and evidence.listing else None,
         refreshed_at + ELIGIBILITY if refreshed_at else None,
+        *_turns_of_the_bank(evidence),
     ]
     return min((each for each in turns if each is not None and each > now), default=None)
+
+
+def _turns_of_the_bank(evidence: Evidence) -> list[datetime | None]:
+    """When the patience with its institution ends."""
+    if evidence.standing is None or not evidence.standing.in_trouble:
+        return []
+    called_at = evidence.cached_call_at
+    return [_benefit_of_the_doubt(evidence), called_at + KEEP_ALIVE_WITHIN if called_at else None]

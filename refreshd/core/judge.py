@@ -13,6 +13,8 @@ from typing import NamedTuple
 from refreshd.core.evidence import (
     Failure,
     approval_runs,
+    blames_the_bank,
+    is_held,
     is_unobserved,
     lapsed,
     next_turn,
@@ -21,6 +23,7 @@ from refreshd.core.evidence import (
     old_when_seen,
     seen_at,
     seen_on_after,
+    spared_until,
     standing_failure,
 )
 from refreshd.core.model import ChangeReason, Disposition, Evidence, Flag, Lane, PlanState, Verdict, VerdictName
@@ -172,6 +175,24 @@ def _off_by_others(case: _Case) -> Verdict | None:
     return _active(case, VerdictName.DRIFTED, "off_at_flinks", sentence, lane=Lane.REST)
 
 
+def _shares_its_banks_trouble(case: _Case) -> Verdict | None:
+    failure, bank = standing_failure(case.evidence, case.policy.stale_after), case.evidence.standing
+    if failure is None or bank is None or (until := spared_until(case.evidence, failure, case.now)) is None:
+        return None
+    spared = Failure(failure.code, Disposition.VENDOR_RETRIES)
+    sentence = f"the last refresh failed with {failure.code}, but {bank.numbers} at {bank.institution}: nobody is asked before {_at(until)}"
+    return _active(case, VerdictName.FAILED, "institution", sentence, lane=_lane(case), failure=spared)
+
+
+def _bank_is_down(case: _Case) -> Verdict | None:
+    failure = standing_failure(case.evidence, case.policy.stale_after)
+    if failure is None or not blames_the_bank(case.evidence, failure):
+        return None
+    numbers = f"; {bank.numbers}" if (bank := case.evidence.standing) is not None and bank.held else ""
+    sentence = f"{case.evidence.institution or 'its bank'} is down or under maintenance ({failure.code}{numbers}): its user can do nothing"
+    return _active(case, VerdictName.FAILED, "institution", sentence, lane=_lane(case), failure=failure)
+
+
 def _needs_reconnect(case: _Case) -> Verdict | None:
     failure = standing_failure(case.evidence, case.policy.stale_after)
     if failure is None or failure.disposition is not Disposition.NEEDS_CLIENT:
@@ -250,7 +271,7 @@ def _active(
 
 
 def _lane(case: _Case) -> Lane:
-    return Lane.REST if lapsed(case.evidence, case.now) else Lane.SAVABLE
+    return Lane.REST if lapsed(case.evidence, case.now) or is_held(case.evidence, case.now) else Lane.SAVABLE
 
 
 def _at(moment: datetime) -> str:
@@ -269,6 +290,8 @@ _ACTIVE: tuple[_Rule, ...] = (
     _off_by_us,
     _never_seen,
     _off_by_others,
+    _shares_its_banks_trouble,
+    _bank_is_down,
     _needs_reconnect,
     _needs_operator,
     _failing,

@@ -7,6 +7,8 @@ from enum import IntEnum, StrEnum
 from typing import NewType
 from uuid import UUID
 
+from refreshd.core.standing import Standing
+
 LoginId = NewType("LoginId", UUID)
 PlanId = NewType("PlanId", str)
 PassId = NewType("PassId", int)
@@ -222,6 +224,7 @@ class Evidence:
     may have failed. Any later word that it is on, or an answer to a change, clears it.
     `attempts` and `not_before` are those of what comes next: of the change, where the login is inactive or has an open intent, else of
     its Authorize.
+    `standing` is its institution's, None where nothing is known of that.
     `version` grows with every change of evidence; a verdict on an older version is not stored.
     """
 
@@ -240,6 +243,7 @@ class Evidence:
     maybe_off_since: datetime | None = None
     hold: Hold | None = None
     refusal: Refusal | None = None
+    standing: Standing | None = None
     attempts: int = 0
     not_before: datetime | None = None
     version: int = 0

@@ -30,6 +30,11 @@ def latest_window_end(now: datetime) -> datetime:
     return _latest(now, WINDOW_END, UTC)
 
 
+def latest_night_start(now: datetime) -> datetime:
+    """When the vendor's latest night began, be it over or not."""
+    return _latest(now, WINDOW_START, UTC)
+
+
 def next_window_start(now: datetime) -> datetime:
     """When the vendor's next night begins; `now` itself when it begins now."""
     return _following(now, WINDOW_START, UTC, strictly=False)

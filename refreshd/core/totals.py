@@ -40,6 +40,7 @@ class LedgerTotals:
     backlog: int
     reported_at: datetime | None
     succeeded_at: datetime | None
+    institutions_held: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Every write of a pass or a worker is fenced: it is stored only while the lease's
 """
 
 from refreshd.ledger.deciding import DecidingQueries
+from refreshd.ledger.institutions import InstitutionQueries
 from refreshd.ledger.paging import PageQueries
 from refreshd.ledger.passes import PassQueries
 from refreshd.ledger.reading import ReadingQueries
@@ -14,13 +15,22 @@ from refreshd.postgres import Database
 __all__ = ["Ledger"]
 
 
-class Ledger(PassQueries, WorkQueries, RestraintQueries, ReadingQueries, DecidingQueries, PageQueries):
+class Ledger(
+    PassQueries,
+    WorkQueries,
+    RestraintQueries,
+    InstitutionQueries,
+    ReadingQueries,
+    DecidingQueries,
+    PageQueries,
+):
     """All of the ledger on one pool."""
 
     def __init__(self, database: Database) -> None:
         PassQueries.__init__(self, database)
         WorkQueries.__init__(self, database)
         RestraintQueries.__init__(self, database)
+        InstitutionQueries.__init__(self, database)
         ReadingQueries.__init__(self, database)
         PageQueries.__init__(self, database)
         DecidingQueries.__init__(self, database)

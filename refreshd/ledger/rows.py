@@ -22,6 +22,7 @@ from refreshd.core.model import (
     Verdict,
     Weighed,
 )
+from refreshd.core.standing import InstitutionState, Standing
 from refreshd.ports import DueChange, DueLogin
 from refreshd.postgres import Record
 
@@ -46,9 +47,25 @@ def evidence(row: Record) -> Evidence:
         maybe_off_since=row["maybe_off_since"],
         hold=_hold(row),
         refusal=_refusal(row),
+        standing=None if row["bank_state"] is None else standing(row),
         attempts=row["attempts"],
         not_before=row["not_before"],
         version=row["evidence_version"],
+    )
+
+
+def standing(row: Record) -> Standing:
+    """How an institution stands."""
+    return Standing(
+        institution=row["institution"],
+        state=InstitutionState(row["bank_state"]),
+        since=row["bank_since"],
+        proved_at=row["proved_at"],
+        night=row["night"],
+        refreshed=row["refreshed"],
+        failed=row["failed"],
+        blaming_users=row["blaming_users"],
+        probe=row["probe_login_id"],
     )
 
 

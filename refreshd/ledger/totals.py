@@ -51,6 +51,7 @@ async def totals(database: Database, *, now: datetime) -> LedgerTotals:
         backlog=by_verdict.get(VerdictName.LEAKING, 0),
         reported_at=beside["reported_at"],
         succeeded_at=beside["succeeded_at"],
+        institutions_held=beside["institutions_held"],
     )
 
 

@@ -100,6 +100,11 @@ _RECONCILE = (
         "Most logins that refreshd may disable in 24 hours without approval.",
         _limit,
     ),
+    Gauge(
+        "refreshd_institutions_held",
+        "Institutions that are down, so that only one login at a time asks them; which ones: refreshd institutions.",
+        totals(lambda each: each.institutions_held),
+    ),
     Gauge("refreshd_held_logins", "Logins in held plans.", totals(lambda each: each.held)),
     Gauge(
         "refreshd_paused",

@@ -9,6 +9,8 @@ SELECT
     login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
     login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
+    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
     login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
@@ -17,6 +19,7 @@ SELECT
     CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
 FROM login
 CROSS JOIN landmark
+LEFT JOIN institution ON institution.name = login.institution
 LEFT JOIN plan ON plan.plan_id = login.plan_id
 WHERE login.login_id = :login_id;
 
@@ -29,6 +32,8 @@ SELECT
     login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
     login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
+    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
     login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
@@ -37,6 +42,7 @@ SELECT
     CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
 FROM login
 CROSS JOIN landmark
+LEFT JOIN institution ON institution.name = login.institution
 LEFT JOIN plan ON plan.plan_id = login.plan_id
 WHERE login.login_id > :after
 ORDER BY login.login_id
@@ -51,6 +57,8 @@ SELECT
     login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
     login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
+    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
     login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
@@ -59,6 +67,7 @@ SELECT
     CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
 FROM login
 CROSS JOIN landmark
+LEFT JOIN institution ON institution.name = login.institution
 LEFT JOIN plan ON plan.plan_id = login.plan_id
 WHERE login.verdict = :verdict AND login.login_id > :after
 ORDER BY login.login_id
@@ -73,6 +82,8 @@ SELECT
     login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
     login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
+    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
     login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
@@ -81,6 +92,7 @@ SELECT
     CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
 FROM login
 CROSS JOIN landmark
+LEFT JOIN institution ON institution.name = login.institution
 LEFT JOIN plan ON plan.plan_id = login.plan_id
 WHERE login.plan_id = :plan_id AND login.login_id > :after
 ORDER BY login.login_id
@@ -114,6 +126,8 @@ SELECT
     login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
     login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
+    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
     login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
@@ -123,6 +137,7 @@ SELECT
 FROM member
 JOIN login ON login.login_id = member.login_id
 CROSS JOIN landmark
+LEFT JOIN institution ON institution.name = login.institution
 LEFT JOIN plan ON plan.plan_id = login.plan_id
 ORDER BY login.login_id;
 

@@ -56,6 +56,7 @@ SELECT
         SELECT count(*) FROM orphan WHERE NOT EXISTS (SELECT FROM login WHERE login.login_id = orphan.login_id)
     ) AS orphans,
     (SELECT landmark.reported_at FROM landmark) AS reported_at,
+    (SELECT count(*) FROM institution WHERE institution.state = 'down') AS institutions_held,
     (
         SELECT finished_at
         FROM reconcile_pass

@@ -5,6 +5,8 @@
 SELECT
     login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
     login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
+    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
     CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
     login.listed_attempt_at, login.listed_state, login.listed_code,
     login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
@@ -13,6 +15,7 @@ SELECT
     CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
 FROM login
 CROSS JOIN landmark
+LEFT JOIN institution ON institution.name = login.institution
 LEFT JOIN plan ON plan.plan_id = login.plan_id
 WHERE login.verdict_until <= :now AND login.verdict_until < 'infinity'
 ORDER BY login.verdict_until

@@ -212,3 +212,10 @@ def test_logins_that_failed_together_do_not_come_back_together() -> None:
 
 def test_a_login_that_was_refused_for_good_rests_a_week() -> None:
     assert timing.quarantined_until(NOW) == NOW + timedelta(days=7)
+
+
+def test_the_latest_night_is_the_one_that_began_last_over_or_not() -> None:
+    four = datetime(2026, 3, 10, 4, 0, tzinfo=UTC)
+    assert timing.latest_night_start(four) == four
+    assert timing.latest_night_start(four - timedelta(seconds=1)) == four - timedelta(days=1)
+    assert timing.latest_night_start(four + timedelta(hours=12)) == four

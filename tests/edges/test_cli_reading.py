@@ -236,3 +236,25 @@ def test_on_a_terminal_no_line_is_wider_than_it(lived_in: Company, width: str) -
 
 def _without_color(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_institutions_says_of_each_bank_how_it_stands_and_of_none_what_nobody_knows(acme: Company) -> None:
+    assert "Nothing is known of any institution yet" in refreshd("institutions", env=acme.env).words
+    acme.sql(
+        "INSERT INTO institution (name, state, since, proved_at, night, refreshed, failed, blaming_users)"
+        " VALUES ('Sunny Bank', 'up', now(), now(), now(), 30, 1, 1), ('Rainy Bank', 'down', now(), now(), now(), 2, 40, 0)"
+    )
+    ran = refreshd("institutions", env=acme.env)
+    assert ran.code == 0
+    assert re.search(r"Rainy Bank\s+down .* 2\s+40\s+held: one login at a time.*Sunny Bank\s+up .* 30\s+1", ran.words)
+    said = json.loads(refreshd("institutions", "--json", env=acme.env).out)
+    assert [(each["institution"], each["state"], each["held"]) for each in said] == [
+        ("Rainy Bank", "down", True),
+        ("Sunny Bank", "up", False),
+    ]
+
+
+def test_status_says_that_flinks_asks_for_fewer_calls(acme: Company) -> None:
+    acme.sql("UPDATE budget SET rate_in_force = 7")
+    assert "Flinks asks for fewer, so 7 for now" in refreshd("status", env=acme.env).words
+    assert json.loads(refreshd("status", "--json", env=acme.env).out)["budget"]["rate_in_force"] == 7

@@ -10,11 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 
 from deploy.prometheus.rules.overrides import read
 from deploy.prometheus.rules.render import rules_file
 from deploy.prometheus.rules.table import alerts
-from tests.support.documents import ROOT
+from tests.support.documents import ROOT, document
 from tests.support.monitoring import Receiver, alertmanager, prometheus, receiver
 from tests.support.process import Process
 from tests.support.world import World, world
@@ -51,15 +52,14 @@ def telling(people: str) -> str:
 
 
 @asynccontextmanager
-async def watched(daemon: Process, directory: Path) -> AsyncIterator[Receiver]:
-    """Everything between a daemon and the people who are told."""
+async def watched(daemon: Process, directory: Path) -> AsyncIterator[tuple[Receiver, str]]:
+    """Everything between a daemon and the people who are told: those, and Prometheus' address."""
     (directory / "rules.yml").write_text(at_once(), encoding="utf-8")
     address = str((await daemon.logged("serving"))["address"])
     async with AsyncExitStack() as stack:
         people, url = await stack.enter_async_context(receiver())
         teller = await stack.enter_async_context(alertmanager(directory, telling(url)))
-        await stack.enter_async_context(prometheus(directory, scraping(address, teller)))
-        yield people
+        yield people, await stack.enter_async_context(prometheus(directory, scraping(address, teller)))
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ async def test_each_severity_reaches_its_people_when_flinks_is_ill_and_again_whe
     async with world(database_url, active=12, inactive=3) as here:
         stranger = min(here.active)
         here.flinks.add_faults([f"code(A_CODE_OF_TOMORROW)@Authorize/{stranger}"])
-        async with here.started("run", env=QUICK) as daemon, watched(daemon, tmp_path) as people:
+        async with here.started("run", env=QUICK) as daemon, watched(daemon, tmp_path) as (people, watcher):
             mail = await people.told("mail", "RefreshdUnknownErrorCode", "firing")
             assert mail["annotations"]["description"].startswith("1 logins fail with a code")
 
@@ -86,6 +86,20 @@ async def test_each_severity_reaches_its_people_when_flinks_is_ill_and_again_whe
             await here.leave(*others)
             refused = await people.told("pager", "RefreshdFlinksAuthRejected", "firing")
             assert refused["annotations"]["run_first"] == "refreshd doctor"
+            await every_rule_and_every_query_of_a_runbook_works(watcher)
+
+
+async def every_rule_and_every_query_of_a_runbook_works(prometheus_address: str) -> None:
+    books = (document(path.relative_to(ROOT).as_posix()) for path in (ROOT / "docs" / "runbooks").glob("Refreshd*.md"))
+    queries = {fence.text for book in books for fence in book.fences if fence.language == "promql"}
+    assert len(queries) > len(alerts())
+    async with ClientSession(prometheus_address) as http:
+        async with http.get("/api/v1/rules") as answer:
+            groups = (await answer.json())["data"]["groups"]
+        assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
+        for query in queries:
+            async with http.get("/api/v1/query", params={"query": query}) as answer:
+                assert answer.status == 200, (query, await answer.text())
 
 
 async def falls_ill_and_recovers(here: World, people: Receiver, client: str) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.prometheus.rules.rule import Severity
+from deploy.prometheus.rules.table import alerts
 from refreshd import phrases
 from refreshd.cli import app
 from refreshd.core import errors, timing
@@ -21,7 +23,6 @@ from refreshd.core.guard import ALWAYS_ALLOWED
 from refreshd.core.model import Credential, FetchDepth, VerdictName
 from refreshd.demo.stage import FACTOR
 from refreshd.settings import Settings, settings_table
-from tests.support import observed
 from tests.support.commands import environment
 from tests.support.documents import ROOT, document
 from tests.support.postgres import PostgresServer
@@ -179,26 +180,12 @@ def test_the_verdicts_are_those_of_the_code() -> None:
     assert sorted(listed) == sorted(VerdictName)
 
 
-_SERIES = re.compile(r"(refreshd_\w+)(?:\{(\w+)=\"(\w+)\"\})?")
-
-
-def test_every_metric_to_watch_exists_with_its_label() -> None:
-    shown = observed.metrics()
-    observed.everything_happens(shown)
-    known = {(name, label) for name, labels in observed.series(shown.registry) for label in [*labels, None]}
-    rows = README.table("wrong when", "it means", "run first")
-    assert len(rows) >= 10
-    for condition, _, _ in rows:
-        found = _SERIES.findall(condition)
-        assert found, condition
-        for name, label, value in found:
-            assert (name, (label, value) if label else None) in known, condition
-
-
-def test_every_row_to_watch_names_a_command() -> None:
-    assert all(
-        re.fullmatch(r"`refreshd [a-z]+.*`", row[2]) for row in README.table("wrong when", "it means", "run first")
-    )
+def test_every_alert_that_pages_is_listed_with_what_it_says_and_its_first_command() -> None:
+    pages = [alert for alert in alerts() if alert.severity is Severity.CRITICAL]
+    assert README.table("page", "it means", "run first") == [
+        [f"[{alert.name}](docs/runbooks/{alert.name}.md)", alert.summary, f"`{alert.first}`"] for alert in pages
+    ]
+    assert f"{len({alert.name for alert in alerts()})} alerts" in README.text
 
 
 # Figures ----------------------------------------------------------------------------------------------------------------------------

@@ -65,8 +65,19 @@ class PostgresServer:
         if migrated and not self._has_template:
             self._loop.run(self._ensure_template())
             self._has_template = True
+        with self._made_from(_TEMPLATE if migrated else "template0") as url:
+            yield url
+
+    @contextmanager
+    def copy_of(self, url: str) -> Iterator[str]:
+        """Likewise, with all that is in the database of this URL, to which nobody may be connected."""
+        with self._made_from(urlsplit(url).path.removeprefix("/")) as copy:
+            yield copy
+
+    @contextmanager
+    def _made_from(self, template: str) -> Iterator[str]:
         name = f"test_{os.getpid()}_{next(self._numbers)}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE if migrated else 'template0'}")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield self.url_of(name)
         finally:

@@ -11,6 +11,7 @@ from refreshd.dispatch import Dispatcher, Settled
 from refreshd.engine import Background, Counted, Engine, Hooks, Rhythm
 from refreshd.feed import Feed
 from refreshd.flinks import FlinksConnection, FlinksReader, ScheduleWriter, Transport
+from refreshd.housekeeping import Housekeeping
 from refreshd.ledger import Ledger
 from refreshd.pacing import Budget, Permit
 from refreshd.pool import Pool
@@ -71,6 +72,7 @@ class Leading:
         self._watcher = watcher
         guarded = policies.guard_policy(settings)
         self.feed = Feed(settings, url=given.url, ledger=ledger, leadership=lease, clock=clock, policy=guarded)
+        self.housekeeping = Housekeeping(ledger, lease, clock, policies.retention(settings))
         self._agenda = policies.agenda(settings, at_once=at_once)
         self.queue = WorkQueue(ledger, lease, clock, self._agenda, given.breaker)
         self._breaker = self.queue.breaker
@@ -136,7 +138,7 @@ class Leading:
             reconciler=Reconciler(self._ledger, self._lease, self._clock, policies.pass_policy(settings)),
             queue=self.queue,
             pool=pool,
-            background={"recorder": self._recorder.run, **self._feeding()},
+            background={"recorder": self._recorder.run, "housekeeping": self.housekeeping.run, **self._feeding()},
             count=self._count,
             rhythm=Rhythm(
                 pass_interval=settings.pass_interval.total_seconds(),

@@ -139,6 +139,7 @@ async def _work(settings: Settings, url: str, lease: Lease, tally: Tally, clock:
             breaker=await recalled(ledger, policies.fingerprints(settings)),
         )
         leading = Leading(settings, given, tally, at_once=True)
+        await leading.housekeeping.keep()
         if not await leading.feed.read():
             tally.failures += 1
         await leading.engine.run_until_idle()

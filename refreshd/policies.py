@@ -13,6 +13,7 @@ from refreshd.core.conversation import Terms
 from refreshd.core.guard import GuardPolicy
 from refreshd.core.judge import JudgePolicy
 from refreshd.core.model import Credential, Operation
+from refreshd.core.retention import Retention
 from refreshd.ports import Clock
 from refreshd.reconcile import PassPolicy
 from refreshd.settings import Integration, ManualRefresh, Mode, ScheduleAuth, Settings
@@ -99,8 +100,12 @@ def pass_policy(settings: Settings) -> PassPolicy:
         judge=judge_policy(settings),
         guard=guard_policy(settings),
         observe=settings.mode is Mode.OBSERVE,
-        trace_retention=settings.trace_retention,
     )
+
+
+def retention(settings: Settings) -> Retention:
+    """How long the ledger keeps what it need not keep for ever."""
+    return Retention(trace=settings.trace_retention, account_data=settings.fetch_retention)
 
 
 def credentials(settings: Settings) -> Mapping[Credential, SecretStr]:

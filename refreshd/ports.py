@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from refreshd.core.effects import Effect
@@ -128,10 +128,6 @@ class PassLedger(Protocol):
 
     async def pause(self) -> Pause | None:
         """The pause that an operator has ordered, None when vendor writes may go."""
-        ...
-
-    async def keep_trace(self, *, now: datetime, keep: timedelta, term: Term) -> int:
-        """Make the trace's partitions around `now`, drop the days older than `keep`; once a day (of `now`) is enough. Returns how many."""
         ...
 
     async def settle_strays(self, *, now: datetime, limit: int, term: Term) -> int:

@@ -38,7 +38,6 @@ class PassPolicy:
     judge: JudgePolicy
     guard: GuardPolicy
     observe: bool
-    trace_retention: timedelta
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,10 +105,9 @@ class Reconciler:
         return record
 
     async def _keep_house(self, this: _Pass) -> None:
-        """Once a day: the trace's partitions made and dropped, and logins set right that no trigger saw change."""
+        """Once a day: logins set right that no trigger saw change."""
         if self._kept_house_on == this.now.date():
             return
-        await self._ledger.keep_trace(now=this.now, keep=self._policy.trace_retention, term=this.term)
         while await self._ledger.settle_strays(now=this.now, limit=PLANNED_AT_ONCE, term=this.term) >= PLANNED_AT_ONCE:
             pass
         self._kept_house_on = this.now.date()

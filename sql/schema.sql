@@ -287,6 +287,9 @@ CREATE TABLE account_data (
     PRIMARY KEY (login_id, refreshed_at)
 );
 
+-- What has been kept long enough.
+CREATE INDEX account_data_by_age ON account_data (fetched_at);
+
 -- How each institution stands, by the outcomes of the latest night at its logins; one that nothing was heard of has no row. A held one
 -- (down) is asked by one login at a time, its probe.
 CREATE TABLE institution (
@@ -565,53 +568,57 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite();
 
 -- The days of the trace -------------------------------------------------------------------------------------------------------------
 
--- Makes the partitions from the day before `moment` to `ahead` days after it, and moves there what the default has taken for them.
-CREATE FUNCTION add_call_days(moment timestamptz, ahead integer) RETURNS void
+-- Makes the next missing day of those from the day before `moment` to `ahead` days after it, moves there what the default has taken for
+-- it, and returns its name; NULL when none is missing. A lock that is not free is not waited for: whoever writes calls would stand in line
+-- behind us.
+CREATE FUNCTION add_call_day(moment timestamptz, ahead integer) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-    today CONSTANT date := (moment AT TIME ZONE 'UTC')::date;
-    day date;
-    name text;
-    starts timestamptz;
-    ends timestamptz;
+    day CONSTANT date := (
+        SELECT min(each.day)
+        FROM (
+            SELECT (moment AT TIME ZONE 'UTC')::date + step AS day FROM generate_series(-1, ahead) AS step
+        ) AS each
+        WHERE to_regclass('call_' || to_char(each.day, 'YYYYMMDD')) IS NULL
+    );
+    name CONSTANT text := 'call_' || to_char(day, 'YYYYMMDD');
+    starts CONSTANT timestamptz := day::timestamp AT TIME ZONE 'UTC';
+    ends CONSTANT timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
-    FOR day IN SELECT today + step FROM generate_series(-1, ahead) AS step LOOP
-        name := 'call_' || to_char(day, 'YYYYMMDD');
-        CONTINUE WHEN to_regclass(name) IS NOT NULL;
-        starts := day::timestamp AT TIME ZONE 'UTC';
-        ends := (day + 1)::timestamp AT TIME ZONE 'UTC';
-        EXECUTE format('CREATE TABLE %I (LIKE call INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
-        EXECUTE format(
-            'WITH moved AS (DELETE FROM call_default WHERE called_at >= %L AND called_at < %L RETURNING call_default.*)'
-            ' INSERT INTO %I SELECT moved.* FROM moved', starts, ends, name);
-        EXECUTE format('ALTER TABLE call ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, starts, ends);
-    END LOOP;
+    IF day IS NULL THEN
+        RETURN NULL;
+    END IF;
+    LOCK TABLE ONLY call IN SHARE UPDATE EXCLUSIVE MODE NOWAIT;
+    LOCK TABLE call_default IN ACCESS EXCLUSIVE MODE NOWAIT;
+    EXECUTE format('CREATE TABLE %I (LIKE call INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
+    EXECUTE format(
+        'WITH moved AS (DELETE FROM call_default WHERE called_at >= %L AND called_at < %L RETURNING call_default.*)'
+        ' INSERT INTO %I SELECT moved.* FROM moved', starts, ends, name);
+    EXECUTE format('ALTER TABLE call ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, starts, ends);
+    RETURN name;
 END
 $$;
 
--- Drops the days that were over before `moment`, and what the default still holds of them. Returns how many tables it dropped.
-CREATE FUNCTION drop_call_days(moment timestamptz) RETURNS integer
+-- Drops the oldest day that was over before `moment`, and returns its name; NULL when there is none. Locks as above.
+CREATE FUNCTION drop_call_day(moment timestamptz) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-    day text;
-    dropped integer := 0;
-BEGIN
-    FOR day IN
-        SELECT pg_class.relname
+    name CONSTANT text := (
+        SELECT min(pg_class.relname::text)
         FROM pg_inherits
         JOIN pg_class ON pg_class.oid = pg_inherits.inhrelid
         WHERE pg_inherits.inhparent = 'call'::regclass
             AND pg_class.relname ~ '^call_[0-9]{8}$'
             AND to_date(right(pg_class.relname, 8), 'YYYYMMDD') < (moment AT TIME ZONE 'UTC')::date
-        ORDER BY pg_class.relname
-    LOOP
-        EXECUTE format('DROP TABLE %I', day);
-        dropped := dropped + 1;
-    END LOOP;
-    DELETE FROM call_default WHERE called_at < moment;
-    RETURN dropped;
+    );
+BEGIN
+    IF name IS NOT NULL THEN
+        LOCK TABLE call IN ACCESS EXCLUSIVE MODE NOWAIT;
+        EXECUTE format('DROP TABLE %I', name);
+    END IF;
+    RETURN name;
 END
 $$;
 
 -- These run with their owner's rights and are for refreshd's own role only.
-REVOKE ALL ON FUNCTION settle_logins(uuid[]), add_call_days(timestamptz, integer), drop_call_days(timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION settle_logins(uuid[]), add_call_day(timestamptz, integer), drop_call_day(timestamptz) FROM PUBLIC;

@@ -5,6 +5,7 @@ Every write of a pass or a worker is fenced: it is stored only while the lease's
 
 from refreshd.ledger.deciding import DecidingQueries
 from refreshd.ledger.institutions import InstitutionQueries
+from refreshd.ledger.keeping import KeepingQueries
 from refreshd.ledger.paging import PageQueries
 from refreshd.ledger.passes import PassQueries
 from refreshd.ledger.reading import ReadingQueries
@@ -22,6 +23,7 @@ class Ledger(
     InstitutionQueries,
     ReadingQueries,
     DecidingQueries,
+    KeepingQueries,
     PageQueries,
 ):
     """All of the ledger on one pool."""
@@ -34,3 +36,4 @@ class Ledger(
         ReadingQueries.__init__(self, database)
         PageQueries.__init__(self, database)
         DecidingQueries.__init__(self, database)
+        KeepingQueries.__init__(self, database)

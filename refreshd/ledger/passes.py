@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from refreshd.core.guard import WINDOW, GuardedPlan
@@ -26,9 +26,6 @@ from refreshd.ports import PassRecord
 from refreshd.postgres import Database
 from refreshd.sqlfiles import load_queries
 
-DAYS_AHEAD = 2
-"""The trace has a partition ready this long before its first call."""
-
 WHOLE_FLEET_SECONDS = 3_600.0
 """What a statement may take that marks millions of logins; the lease is renewed beside it."""
 
@@ -43,7 +40,6 @@ class PassQueries:
         self._pass = load_queries("pass")
         self._verdict = load_queries("verdict")
         self._plan = load_queries("plan")
-        self._trace = load_queries("trace")
         self._login = load_queries("login")
 
     async def start_pass(self, *, now: datetime, term: Term) -> PassId:
@@ -145,12 +141,6 @@ class PassQueries:
 
     async def deadlines(self, *, now: datetime, routine_start: datetime, polling: bool) -> Deadlines:
         return await deadlines(self._database, now=now, routine_start=routine_start, polling=polling)
-
-    async def keep_trace(self, *, now: datetime, keep: timedelta, term: Term) -> int:
-        async with fenced(self._database, term) as session:
-            await session.execute(*self._pass["drop"](before=now - keep))
-            await session.execute(*self._trace["add_days"](moment=now, ahead=DAYS_AHEAD))
-            return int(await session.fetchval(*self._trace["drop_days"](before=now - keep)))
 
     async def settle_strays(self, *, now: datetime, limit: int, term: Term) -> int:
         async with fenced(self._database, term) as session:

@@ -34,7 +34,7 @@ STALE_VERDICTS = (
 CALL_FAILURES = ("timeout", "connect", "tls", "throttled", "auth", "server", "client", "malformed")
 """`FlinksError.reason`, as a trace carries it."""
 
-TASKS = ("passes", "totals", "calls", "recorder", "feed", "lease")
+TASKS = ("passes", "totals", "calls", "recorder", "housekeeping", "feed", "lease")
 """What a leadership runs side by side; when one of them breaks off, all begin again."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")

@@ -138,7 +138,10 @@ class Settings(BaseSettings):
     grace_seconds: float = Field(
         30, ge=0, allow_inf_nan=False, description="After SIGTERM, calls in flight may take this many seconds."
     )
-    trace_retention: Duration = Field(timedelta(days=30), description="How long the trace of calls is kept.")
+    trace_retention: Duration = Field(
+        timedelta(days=30), description="How long the trace of calls, and the passes that made them, are kept."
+    )
+    fetch_retention: Duration = Field(timedelta(days=90), description="How long fetched account data are kept.")
     timeout_token: Duration = Field(timedelta(seconds=30), description="Limit of GenerateAuthorizeToken.")
     timeout_authorize: Duration = Field(timedelta(seconds=60), description="Limit of a cached Authorize.")
     timeout_authorize_live: Duration = Field(

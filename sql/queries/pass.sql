@@ -19,8 +19,3 @@ SELECT pass_id, started_at, finished_at, judged, intended, held, failure
 FROM reconcile_pass
 ORDER BY pass_id DESC
 LIMIT :limit;
-
--- name: drop(before)!
--- Forgets passes that were over before then.
-DELETE FROM reconcile_pass
-WHERE reconcile_pass.finished_at < :before;

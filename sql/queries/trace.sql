@@ -18,14 +18,6 @@ FROM unnest(
     failure
 );
 
--- name: add_days(moment, ahead)!
--- Makes the partitions around the moment.
-SELECT add_call_days(:moment, :ahead);
-
--- name: drop_days(before)$
--- Drops the days that were over before then, and returns how many.
-SELECT drop_call_days(:before);
-
 -- name: of_login(login_id, limit)
 -- The last calls about a login, the newest first.
 SELECT

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import asyncpg
 import pytest
@@ -28,6 +28,7 @@ from refreshd.core.model import (
     Term,
     VerdictName,
 )
+from refreshd.core.retention import Kept
 from refreshd.ledger import Ledger
 from refreshd.ports import DueLogin, PassRecord
 from refreshd.postgres import Connection, open_database
@@ -535,19 +536,6 @@ async def test_a_pass_is_accounted_for(ledger: Ledger, term: Term) -> None:
     assert (stored.pass_id, stored.finished_at, stored.judged, stored.failure) == (number, NOW + HOUR, 3, "xy")
 
 
-async def test_passes_are_kept_as_long_as_the_trace(ledger: Ledger, term: Term) -> None:
-    numbers = [await ledger.start_pass(now=NOW - days * DAY, term=term) for days in (40, 40, 1)]
-    for number, ended in ((numbers[0], NOW - 40 * DAY), (numbers[2], NOW - DAY)):
-        record = PassRecord(
-            pass_id=number, started_at=ended, finished_at=ended, judged=0, intended=0, held=0, failure=None
-        )
-        await ledger.finish_pass(record, term=term)
-
-    await ledger.keep_trace(now=NOW, keep=30 * DAY, term=term)
-
-    assert {each.pass_id for each in await ledger.passes(limit=5)} == set(numbers[1:])
-
-
 async def test_a_stray_login_is_set_right(ledger: Ledger, connection: Connection, term: Term) -> None:
     await link(connection, "ann", A)
     await connection.execute(
@@ -593,7 +581,9 @@ async def test_a_write_under_an_old_term_is_refused_and_leaves_nothing(
         ledger.withdraw(A, reason="", now=NOW, term=term),
         ledger.mark_manual(A, now=NOW, term=term),
         ledger.release_refused(since=NOW, until=NOW, term=term),
-        ledger.keep_trace(now=NOW, keep=DAY, term=term),
+        ledger.add_day(now=NOW, ahead=1, term=term),
+        ledger.drop_day(before=NOW, term=term),
+        *(ledger.forget(kept, before=NOW, limit=1, term=term) for kept in Kept),
         ledger.settle_strays(now=NOW, limit=1, term=term),
     ]
     for write in writes:
@@ -644,16 +634,3 @@ async def test_a_schema_that_is_not_migrated_names_the_command(empty_database_ur
         with pytest.raises(SchemaMismatch) as error:
             await Ledger(database).evidence_due(now=NOW, limit=1)
     assert "refreshd migrate" in error.value.hint
-
-
-async def test_the_trace_has_days_that_come_and_go(ledger: Ledger, connection: Connection, term: Term) -> None:
-    for days in range(6):
-        await connection.execute(
-            "INSERT INTO call (called_at, operation, method, url, latency_seconds, attempt, term)"
-            " VALUES ($1, 'authorize', 'POST', '/', 0, 1, 1)", NOW + days * DAY,
-        )  # fmt: skip
-        await ledger.keep_trace(now=NOW + days * DAY, keep=3 * DAY, term=term)
-
-    days_kept = await connection.fetch("SELECT tableoid::regclass::text AS day FROM call ORDER BY called_at")
-    assert [row["day"] for row in days_kept] == [f"call_2026030{day}" for day in (4, 5, 6, 7)]
-    assert await ledger.calls_since(NOW + 4 * DAY - timedelta(seconds=1)) == 2

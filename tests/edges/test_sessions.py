@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -70,7 +69,7 @@ async def test_whatever_the_database_sets_by_default_our_sessions_are_as_they_mu
     async with open_database(database_url, schema=SCHEMA, size=2) as database:
         ledger = Ledger(database)
         await judge_all(ledger, term)
-        await ledger.keep_trace(now=NOW, keep=NOW - datetime(2026, 1, 1, tzinfo=UTC), term=term)
+        assert await ledger.add_day(now=NOW, ahead=1, term=term) == "call_20260301"
         stored = await ledger.login(LoginId(login_id(1)))
         assert stored is not None
         assert stored.verdict_since == NOW

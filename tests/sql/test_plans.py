@@ -46,7 +46,9 @@ WHERE active AND left(login_id::text, 2) = '06';
 INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason)
 SELECT md5(n::text)::uuid, 'disable', 'intended', n, '2026-03-02'::timestamptz - n * interval '1 minute', ''
 FROM generate_series(1, {LOGINS}) AS n;
-SELECT add_call_days('2026-03-02', 1);
+SELECT add_call_day('2026-03-02', 1);
+SELECT add_call_day('2026-03-02', 1);
+SELECT add_call_day('2026-03-02', 1);
 INSERT INTO call (called_at, operation, method, url, login_id, latency_seconds, attempt, term)
 SELECT '2026-03-02'::timestamptz + n * interval '0.4 seconds', 'authorize', 'POST', '/', md5(n::text)::uuid, 0, 1, 1
 FROM generate_series(1, {LOGINS}) AS n;

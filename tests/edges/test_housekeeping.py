@@ -1,0 +1,150 @@
+"""What is kept for a time only goes in small steps, and nobody who writes the trace ever waits for it."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from refreshd import housekeeping
+from refreshd.core.errors import RowsLocked
+from refreshd.core.model import CallTrace, Operation, Term
+from refreshd.core.retention import Kept, Retention
+from refreshd.housekeeping import Housekeeping
+from refreshd.ledger import Ledger
+from refreshd.postgres import Connection, connect
+from tests.support.ledger import DAY, NOW, link, login_id
+from tests.support.postgres import SCHEMA
+
+RETENTION = Retention(trace=3 * DAY, account_data=10 * DAY)
+
+
+class Held:
+    """A leadership that lasts, and the clock that it lives by."""
+
+    def __init__(self, term: Term) -> None:
+        self.is_held = True
+        self.term = term
+        self.date = NOW
+
+    def now(self) -> datetime:
+        return self.date
+
+
+def keeper(ledger: Ledger, held: Held) -> Housekeeping:
+    return Housekeeping(ledger, held, held, RETENTION)
+
+
+def call(days: float = 0) -> CallTrace:
+    return CallTrace(
+        called_at=NOW + days * DAY,
+        operation=Operation.AUTHORIZE,
+        method="POST",
+        url="/",
+        body=None,
+        login_id=login_id(1),
+        http_status=200,
+        flinks_code=None,
+        message=None,
+        request_id=None,
+        latency_seconds=0.1,
+        attempt=1,
+        pass_id=None,
+        failure=None,
+    )
+
+
+async def days_of(connection: Connection) -> list[str]:
+    rows = await connection.fetch(
+        "SELECT inhrelid::regclass::text AS day FROM pg_inherits WHERE inhparent = 'call'::regclass ORDER BY day"
+    )
+    return [row["day"] for row in rows if row["day"] != "call_default"]
+
+
+async def test_days_are_made_a_week_ahead_and_dropped_when_their_time_is_over(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    held = Held(term)
+    keeps = keeper(ledger, held)
+    for days in range(6):
+        held.date = NOW + days * DAY
+        await ledger.record([call(days)], (), term=term)  # the first one comes before its day was made
+        assert await keeps.keep()
+
+    found = await connection.fetch("SELECT tableoid::regclass::text AS day FROM call ORDER BY called_at")
+    assert [row["day"] for row in found] == [f"call_2026030{day}" for day in (4, 5, 6, 7)]
+    assert await days_of(connection) == [f"call_202603{day:02}" for day in range(4, 15)]
+
+
+async def test_a_reader_of_the_trace_keeps_neither_the_recorder_nor_a_pass_waiting(
+    ledger: Ledger, connection: Connection, database_url: str, term: Term
+) -> None:
+    held = Held(term)
+    keeps = keeper(ledger, held)
+    assert await keeps.keep()
+    backup = await connect(database_url, schema=SCHEMA, name="backup")
+    try:
+        await backup.execute("BEGIN; SELECT count(*) FROM call")
+        held.date = NOW + 6 * DAY
+        with pytest.raises(RowsLocked):
+            await ledger.drop_day(before=held.date - 3 * DAY, term=term)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            keeping = group.create_task(keeps.keep())
+            for number in range(20):
+                await ledger.record([call(6 + number / 1440)], (), term=term)
+            assert not await keeping
+        waiting = (
+            "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+            " WHERE NOT granted AND datname = current_database()"
+        )
+        assert await connection.fetchval(waiting) == 0
+    finally:
+        await backup.close()
+    assert await keeps.keep()
+    assert (await days_of(connection))[0] == "call_20260305"
+    assert await connection.fetchval("SELECT count(*) FROM call") == 20
+
+
+async def test_what_is_over_goes_and_what_was_done_at_flinks_stays(
+    ledger: Ledger, connection: Connection, term: Term, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "ROWS_AT_ONCE", 7)
+    await link(connection, "ann", login_id(1))
+    await connection.execute(
+        "INSERT INTO reconcile_pass (term, started_at)"
+        " SELECT 1, $1::timestamptz - each * interval '1 hour' FROM generate_series(100, 1, -1) AS each",
+        NOW,
+    )
+    await connection.execute(
+        "INSERT INTO account_data SELECT gen_random_uuid(), $1, $1::timestamptz - each * interval '1 day', 'detail', '{}'"
+        " FROM generate_series(1, 30) AS each",
+        NOW,
+    )
+    await connection.execute(
+        "INSERT INTO plan (plan_id, change, state, held_at, reason, sentence, logins, ledger_logins, ledger_active,"
+        " not_confirmed_off, changed_in_window, max_fraction, max_count, allowance)"
+        " SELECT state || days, 'disable', state, $1::timestamptz - days * interval '1 day', '', '', 1, 1, 1, 1, 0, 0, 0, 0"
+        " FROM unnest(ARRAY['held', 'closed', 'closed', 'closed'], ARRAY[900, 900, 400, 300]) AS each (state, days)",
+        NOW,
+    )
+    await connection.execute("UPDATE login SET plan_id = 'closed400'")
+    await connection.execute(
+        "INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id) VALUES ($1, 'disable', 'held', $2, '', 'closed900')",
+        login_id(1),
+        NOW - 900 * DAY,
+    )
+
+    assert await keeper(ledger, Held(term)).keep()
+
+    assert await connection.fetchval("SELECT min(started_at) FROM reconcile_pass") == NOW - 3 * DAY
+    assert await connection.fetchval("SELECT min(fetched_at) FROM account_data") == NOW - 10 * DAY
+    plans = await connection.fetch("SELECT plan_id FROM plan ORDER BY plan_id")
+    assert [row["plan_id"] for row in plans] == ["closed300", "closed400", "held900"]
+    assert await connection.fetchval("SELECT count(*) FROM schedule_change") == 1
+
+
+async def test_calls_that_no_day_was_made_for_go_too(ledger: Ledger, term: Term) -> None:
+    await ledger.record([call(-40), call(-30), call()], (), term=term)
+    assert await ledger.forget(Kept.CALLS, before=NOW - DAY, limit=1, term=term) == 1
+    assert await ledger.forget(Kept.CALLS, before=NOW - DAY, limit=5, term=term) == 1
+    assert await ledger.forget(Kept.CALLS, before=NOW - DAY, limit=5, term=term) == 0
+    assert await ledger.calls_since(NOW - timedelta(seconds=1)) == 1

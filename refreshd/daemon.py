@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
-from refreshd import policies, web
+from refreshd import __version__, policies, web
 from refreshd.access import check_schema, open_ledger, reached
 from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError
 from refreshd.flinks import AiohttpTransport
@@ -25,6 +25,7 @@ from refreshd.pacing import Budget
 from refreshd.ports import Clock
 from refreshd.restraint import recalled
 from refreshd.settings import Settings
+from refreshd.tracing import collected
 from refreshd.watching import Watch
 
 _log = structlog.get_logger(__name__)
@@ -60,6 +61,7 @@ class Daemon:
         app = web.make_app(self._watch.site(self._reach))
         with counted(self._watch.metrics.on_log), plain_errors():
             async with (
+                collected(version=__version__) as self._watch.spans,
                 web.serve(app, str(self._settings.listen)) as address,
                 reached(self._settings) as url,
                 open_ledger(url, self._settings, size=_SESSIONS_FOR_PAGES, name="refreshd page") as pages,

@@ -25,6 +25,7 @@ from refreshd.ports import Clock, PassRecord
 from refreshd.revision import revision
 from refreshd.settings import LoginIds, ManualRefresh, Mode, Settings, settings_in_force
 from refreshd.web import Site
+from refreshd.tracing import NoSpans, Spans
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class Watch:
         self.health.holds(Condition.CONFIGURATION)
         self.health.holds(Condition.EVENT_LOOP)
         self.budget: Budget | None = None
+        self.spans: Spans = NoSpans()
         self._settings = settings
         self._terms = policies.terms(settings)
         self._clock = clock
@@ -59,6 +61,7 @@ class Watch:
 
     def on_call(self, trace: CallTrace) -> None:
         self.metrics.on_call(trace)
+        self.spans.on_call(trace)
 
     def on_settled(self, settled: Settled) -> None:
         self.metrics.on_settled(settled)
@@ -79,6 +82,7 @@ class Watch:
     def on_pass(self, record: PassRecord) -> None:
         self._last_pass = record
         self.metrics.on_pass(record)
+        self.spans.on_pass(record)
 
     def on_totals(self, counted: Counted, again_in: float) -> None:
         self._totals = counted.totals

@@ -8,7 +8,7 @@ a client, a RequestId or an address.
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +22,9 @@ if TYPE_CHECKING:  # an extra: whoever has no collector need not have it
     from opentelemetry.sdk.trace import TracerProvider
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+GOODBYE_SECONDS = 2.0
+"""What the end of a daemon grants to the spans that are left."""
+
 _PASSES_REMEMBERED = 8
 """A call that began under an earlier pass still finds its trace."""
 
@@ -60,14 +63,19 @@ async def collected(*, version: str, environ: Mapping[str, str] = os.environ) ->
     if not is_configured(environ):
         yield NoSpans()
         return
-    provider = _provider(version)
+    provider, give_up = _provider(version)
     try:
         yield OpenTelemetrySpans(provider)
     finally:
-        await asyncio.to_thread(provider.shutdown)
+        giving_up = asyncio.get_running_loop().call_later(GOODBYE_SECONDS, give_up)
+        try:
+            await asyncio.to_thread(provider.shutdown)
+        finally:
+            giving_up.cancel()
 
 
-def _provider(version: str) -> "TracerProvider":
+def _provider(version: str) -> "tuple[TracerProvider, Callable[[], None]]":
+    """Spans on their way to the collector, and what ends the tries to reach one that is away."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
         from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource  # noqa: PLC0415 - likewise
@@ -81,8 +89,9 @@ def _provider(version: str) -> "TracerProvider":
     named = "OTEL_SERVICE_NAME" in os.environ
     resource = Resource.create({SERVICE_VERSION: version, **({} if named else {SERVICE_NAME: "refreshd"})})
     provider = TracerProvider(resource=resource)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return provider
+    exporter = OTLPSpanExporter()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider, exporter.shutdown
 
 
 class OpenTelemetrySpans:

@@ -24,8 +24,8 @@ from refreshd.pacing import Budget
 from refreshd.ports import Clock, PassRecord
 from refreshd.revision import revision
 from refreshd.settings import LoginIds, ManualRefresh, Mode, Settings, settings_in_force
-from refreshd.web import Site
 from refreshd.tracing import NoSpans, Spans
+from refreshd.web import Site
 
 _log = structlog.get_logger(__name__)
 

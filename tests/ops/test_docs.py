@@ -13,6 +13,7 @@ import typer
 import refreshd
 from refreshd.cli import app
 from refreshd.core.guard import HoldReason
+from tests.support import metric_table
 from tests.support.documents import ROOT, Document, document, documents, unknown_names
 from tests.support.judgements import judgements
 from tests.support.postgres import SCHEMA, PostgresServer
@@ -310,3 +311,11 @@ def test_the_changelog_speaks_of_this_version_first_in_one_sentence_a_line() -> 
     entries = [line for line in text.splitlines() if line.startswith("- ")]
     assert entries
     assert [line for line in entries if not line.endswith(".") or re.search(r"[.!?] [A-Z]", line)] == []
+
+
+# The metrics ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_metric_stands_in_the_table_as_it_is() -> None:
+    text = metric_table.PAGE.read_text(encoding="utf-8")
+    assert metric_table.page(text) == text, "run python -m tests.support.metric_table"

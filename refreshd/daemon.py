@@ -27,10 +27,12 @@ from refreshd.restraint import recalled
 from refreshd.settings import Settings
 from refreshd.tracing import collected
 from refreshd.watching import Watch
+from refreshd.web import DecidingLedger
 
 _log = structlog.get_logger(__name__)
 
 _PAUSE_SECONDS = 2.0
+_DECISION_SECONDS = 30.0
 _SESSIONS_FOR_PAGES = 2
 """Connections for readers: they wait for each other and never keep the work waiting."""
 _SESSIONS_BESIDE_CALLS = 3
@@ -45,6 +47,7 @@ class Daemon:
         self._clock = clock or policies.clock(settings)
         self._watch = Watch(settings, self._clock)
         self._reach: Reach[PageLedger] = Reach()
+        self._deciding: Reach[DecidingLedger] = Reach(_DECISION_SECONDS)
         self._notified = asyncio.Event()
         self._leading: Leading | None = None
         self._address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -58,7 +61,7 @@ class Daemon:
 
         Raises SchemaMismatch for a ledger that `refreshd migrate` must see to first, and SettingsError for an address that cannot be had.
         """
-        app = web.make_app(self._watch.site(self._reach))
+        app = web.make_app(self._watch.site(self._reach, self._deciding))
         with counted(self._watch.metrics.on_log), plain_errors():
             async with (
                 collected(version=__version__) as self._watch.spans,
@@ -68,6 +71,7 @@ class Daemon:
                 AiohttpTransport.opened(connections=self._settings.concurrency) as transport,
             ):
                 self._reach.attach(Ledger(pages))
+                self._deciding.attach(Ledger(pages))
                 self._address.set_result(address)
                 _log.info("serving", address=address)
                 await self._live(url, transport, stop)

@@ -19,13 +19,14 @@ from refreshd.health import Condition, Health, Role
 from refreshd.inquiry import PageLedger, Reach
 from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, PoolUse, Prospects, operations_used
 from refreshd.migrate import MigrationStatus
+from refreshd.operators import read_operators
 from refreshd.overview import BudgetUse, Overview, said_of_pause
 from refreshd.pacing import Budget
 from refreshd.ports import Clock, PassRecord
 from refreshd.revision import revision
 from refreshd.settings import LoginIds, ManualRefresh, Mode, Settings, settings_in_force
 from refreshd.tracing import NoSpans, Spans
-from refreshd.web import Site
+from refreshd.web import DecidingLedger, Desk, Site
 
 _log = structlog.get_logger(__name__)
 
@@ -196,7 +197,7 @@ class Watch:
             lapsing=self._lapsing,
         )
 
-    def site(self, reach: Reach[PageLedger]) -> Site:
+    def site(self, reach: Reach[PageLedger], deciding: Reach[DecidingLedger]) -> Site:
         """What the HTTP door shows."""
         settings = self._settings
         return Site(
@@ -207,6 +208,7 @@ class Watch:
             story_terms=lambda: policies.story_terms(settings),
             settings=lambda: settings_in_force(settings),
             whole_ids=settings.page_login_ids is LoginIds.WHOLE,
+            desk=_desk(settings, deciding),
         )
 
     def _budget_use(self) -> BudgetUse | None:
@@ -217,6 +219,13 @@ class Watch:
         return BudgetUse(
             used=used, rate_per_minute=throttle.setting, in_force=throttle.rate if throttle.lowered else None
         )
+
+
+def _desk(settings: Settings, deciding: Reach[DecidingLedger]) -> Desk | None:
+    """Where nobody may decide, nobody is handed the means."""
+    if settings.operators is None:
+        return None
+    return Desk(operators=read_operators(settings.operators.get_secret_value()), reach=deciding)
 
 
 def _metrics_policy(settings: Settings) -> MetricsPolicy:

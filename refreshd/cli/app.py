@@ -15,6 +15,7 @@ from refreshd.cli.decide import approve, pause, reject, resume
 from refreshd.cli.explain import explain
 from refreshd.cli.institutions import institutions
 from refreshd.cli.logins import logins
+from refreshd.cli.password import password
 from refreshd.cli.plan import plan
 from refreshd.cli.plans import plans
 from refreshd.cli.schema import migrate
@@ -68,6 +69,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     (_SET_UP, "doctor", doctor),
     (_SET_UP, "migrate", migrate),
     (_SET_UP, "import", import_clients),
+    (_SET_UP, "password", password),
     (_TRY, "demo", demo),
     (_TRY, "simulator", simulate),
 )

@@ -25,6 +25,7 @@ from refreshd.settings.values import (
     LogLevel,
     ManualRefresh,
     Mode,
+    OperatorLines,
     RoutineTime,
     Scaled,
     ScheduleAuth,
@@ -43,6 +44,7 @@ SECRETS = frozenset(
         "flinks_api_key",
         "flinks_api_secret",
         "source_database_url",
+        "operators",
     }
 )
 """The settings that may come from a file, and whose value is never shown."""
@@ -128,6 +130,10 @@ class Settings(BaseSettings):
     page_login_ids: LoginIds = Field(
         LoginIds.MASKED,
         description="`masked`: the page shows how a LoginId begins, and no client; `whole`: it shows both.",
+    )
+    operators: OperatorLines | None = Field(
+        None,
+        description="Who may approve, reject, pause and resume on the page: lines that `refreshd password NAME` prints; unset: nobody.",
     )
     log_format: LogFormat | None = Field(
         None, description="`json` or `console`; when unset, `console` on a terminal and `json` off it."

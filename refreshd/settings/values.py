@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from refreshd.operators import read_operators
+
 
 class ScheduleAuth(StrEnum):
     """How SetScheduledRefresh proves itself; the vendor's page names no header at all, instances differ."""
@@ -239,6 +241,11 @@ def check_schema(value: str) -> str:
     return value
 
 
+def check_operators(value: SecretStr) -> SecretStr:
+    read_operators(value.get_secret_value())
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(read_duration)]
 RoutineTime = Annotated[time, BeforeValidator(read_routine_time)]
 Zone = Annotated[ZoneInfo, BeforeValidator(read_zone)]
@@ -247,5 +254,6 @@ Scaled = Annotated[ScaledDates, NoDecode, BeforeValidator(read_scaled_dates)]
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(check_database_url)]
 ServerUrl = Annotated[SecretStr, AfterValidator(check_server_url)]
+OperatorLines = Annotated[SecretStr, AfterValidator(check_operators)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(check_header_secret)]
 Schema = Annotated[str, AfterValidator(check_schema)]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple
 
-import aiohttp_jinja2
 from aiohttp import web
 
 from refreshd import overview as overviews
@@ -18,7 +17,7 @@ from refreshd.handle import EVERY, handle_of, read_beginning, read_handle
 from refreshd.health import Role
 from refreshd.inquiry import InstitutionRow, Kept, PageLedger, Search, look_up
 from refreshd.ports import Leader, StoredPass
-from refreshd.web.site import HAS_FORM, Site, Unknown, reasons
+from refreshd.web.site import Site, Unknown, reasons, render
 
 PASSES = 20
 MEMBERS = 50
@@ -176,18 +175,7 @@ class Pages:
         return self._render("config.html", request, {"settings": self._site.settings()})
 
     def _render(self, name: str, request: web.Request, context: Context, *, has_form: bool = False) -> web.Response:
-        request[HAS_FORM] = has_form
-        return aiohttp_jinja2.render_template(name, request, self._always(request) | context)
-
-    def _always(self, request: web.Request) -> Context:
-        """What the frame of every page shows."""
-        return {
-            "overview": self._site.overview(),
-            "readiness": self._site.health.readiness(),
-            "path": request.path,
-            "desk": False,
-            "session": None,
-        }
+        return render(name, self._site, request, context, has_form=has_form)
 
 
 async def _beside(ledger: PageLedger) -> _Beside:

@@ -1,48 +1,23 @@
-"""Puts the site together: which paths there are, and what every answer carries. Nothing here changes anything.
-
-Every answer forbids frames, inline scripts and styles, and anything loaded from elsewhere; forms may go only where a page has one.
-"""
+"""What the site shows, and the frame around every page of it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from importlib import resources
 
 import aiohttp_jinja2
-import jinja2
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry
-from prometheus_client.aiohttp import make_aiohttp_handler
 
-from refreshd import overview as overviews
-from refreshd import phrases, story
-from refreshd.core.errors import DependencyDown
-from refreshd.handle import handle_of
 from refreshd.health import Health, Readiness, Role
 from refreshd.inquiry import PageLedger, Reach
 from refreshd.overview import Overview
 from refreshd.story import StoryTerms
+from refreshd.web.desk import Desk, Session
 
-_TEMPLATES = "templates"
-_PATHS = "/ (the page for people), /metrics, /livez, /readyz"
+COOKIE = "refreshd_session"
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    # With no-referrer a browser would send no origin with a form either, and forms are refused without one.
-    "Referrer-Policy": "same-origin",
-    "Server": "refreshd",
-    "X-Content-Type-Options": "nosniff",
-}
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none';"
-    " frame-ancestors 'none'; form-action "
-)
-
-_ROLES = {
+ROLES = {
     Role.LEADER: "this daemon leads its ledger",
     Role.STANDBY: "standby: another daemon leads this ledger, and this one takes over when it goes",
     Role.STARTING: "still starting",
@@ -63,9 +38,10 @@ class Site:
     story_terms: Callable[[], StoryTerms]
     settings: Callable[[], Sequence[object]]
     whole_ids: bool = False
+    desk: Desk | None = None
 
     def late(self) -> tuple[str, ...]:
-        return self.health.late(asyncio.get_running_loop().time())
+        return self.health.late(loop_seconds())
 
 
 class Unknown(Exception):
@@ -76,108 +52,41 @@ def reasons(readiness: Readiness) -> tuple[str, ...]:
     """Why the daemon is not ready; empty when it is."""
     if readiness.ready:
         return ()
-    starting = (_ROLES[Role.STARTING],) if readiness.role is Role.STARTING else ()
+    starting = (ROLES[Role.STARTING],) if readiness.role is Role.STARTING else ()
     return (*starting, *(f"{condition}: {why}" for condition, why in readiness.faults.items()))
 
 
-class Probes:
-    """Plain text for machines; nothing here waits for anything."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-
-    async def livez(self, _request: web.Request) -> web.Response:
-        late = self._site.late()
-        if late:
-            return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=_lines("late", *late))
-        return web.Response(text=_lines("alive"))
-
-    async def readyz(self, _request: web.Request) -> web.Response:
-        readiness = self._site.health.readiness()
-        if readiness.ready:
-            return web.Response(text=_lines("ready", _ROLES[readiness.role], *readiness.remarks))
-        text = _lines("not ready", *reasons(readiness), *readiness.remarks)
-        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=text)
+class Refused(Exception):
+    """A form that may not be taken; the words are for the reader."""
 
 
-def _lines(*lines: str) -> str:
-    return "".join(f"{line}\n" for line in lines)
+def loop_seconds() -> float:
+    return asyncio.get_running_loop().time()
 
 
-def make_app(site: Site) -> web.Application:
-    """The application; with no operators it has no path that changes anything."""
-    from refreshd.web.pages import Pages  # noqa: PLC0415 - pages render what this module defines
-
-    app = web.Application(middlewares=[_in_plain_words])
-    app.on_response_prepare.append(_add_headers)
-    _set_up_templates(app, site)
-    probes = Probes(site)
-    app.router.add_get("/metrics", make_aiohttp_handler(site.registry))
-    app.router.add_get("/livez", probes.livez)
-    app.router.add_get("/readyz", probes.readyz)
-    for name, content_type in (
-        ("style.css", "text/css"),
-        ("page.js", "text/javascript"),
-        ("icon.svg", "image/svg+xml"),
-    ):
-        app.router.add_get(f"/{name}", _file(name, content_type))
-    Pages(site).add_to(app.router)
-    return app
+def session_of(site: Site, request: web.Request) -> Session | None:
+    """The session of who asks, where there is one."""
+    token = request.cookies.get(COOKIE)
+    return None if site.desk is None or token is None else site.desk.sessions.of(token, at=loop_seconds())
 
 
-def _set_up_templates(app: web.Application, site: Site) -> None:
-    environment = aiohttp_jinja2.setup(
-        app,
-        loader=jinja2.PackageLoader("refreshd", _TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "stamp": phrases.stamp,
-        "age": phrases.age,
-        "number": phrases.number,
-        "span": phrases.span,
-        "handle": handle_of,
-        "answer": story.answer_of,
-        "cause": story.cause_of,
-        "shown": str if site.whole_ids else overviews.shown_id,
-        "tone": overviews.tone_of,
+def render(
+    name: str,
+    site: Site,
+    request: web.Request,
+    context: Mapping[str, object],
+    *,
+    has_form: bool = False,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> web.Response:
+    """A page in its frame: who this is, how it is, and, for who has signed in, the way out."""
+    session = session_of(site, request)
+    request[HAS_FORM] = has_form or session is not None
+    frame = {
+        "overview": site.overview(),
+        "readiness": site.health.readiness(),
+        "path": request.path,
+        "desk": site.desk is not None,
+        "session": session,
     }
-    environment.globals["counted"] = phrases.counted
-
-
-def _file(name: str, content_type: str) -> Handler:
-    content = resources.files("refreshd").joinpath(_TEMPLATES, name).read_text("utf-8")
-
-    async def answer(_request: web.Request) -> web.StreamResponse:
-        return web.Response(text=content, content_type=content_type)
-
-    return answer
-
-
-@web.middleware
-async def _in_plain_words(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except web.HTTPNotFound:
-        return web.Response(status=HTTPStatus.NOT_FOUND, text=f"There is nothing here. Try {_PATHS}.\n")
-    except web.HTTPMethodNotAllowed as error:
-        allowed = ", ".join(sorted(error.allowed_methods))
-        text = f"This only answers {allowed}: nothing can be changed here.\n"
-        return web.Response(status=error.status, text=text, headers={"Allow": allowed})
-    except Unknown as unknown:
-        return message(request, HTTPStatus.NOT_FOUND, "Not found", str(unknown))
-    except DependencyDown as error:
-        return message(request, HTTPStatus.SERVICE_UNAVAILABLE, "The ledger is away", error.message, error.hint)
-
-
-def message(request: web.Request, status: HTTPStatus, title: str, words: str, hint: str = "") -> web.Response:
-    """A page that says one thing."""
-    context = {"title": title, "words": words, "hint": hint}
-    return aiohttp_jinja2.render_template("message.html", request, context, status=status)
-
-
-async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
-    response.headers["Content-Security-Policy"] = _POLICY + ("'self'" if request.get(HAS_FORM) else "'none'")
+    return aiohttp_jinja2.render_template(name, request, frame | dict(context), status=status)

@@ -244,6 +244,7 @@ def test_no_secret_is_shown_by_an_error(say: Say) -> None:
         FLINKS_SECRET_KEY=f"{HIDDEN}\u2028{HIDDEN}",
         FLINKS_API_KEY=f"{HIDDEN}\nsecond line",
         FLINKS_API_SECRET=f"{HIDDEN}\x07",
+        OPERATORS=f"alice:{HIDDEN}",
     )
     message = faults()
     assert HIDDEN not in message

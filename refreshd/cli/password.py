@@ -1,0 +1,35 @@
+"""`refreshd password`: the line that lets an operator decide on the page."""
+
+from typing import Annotated
+
+import typer
+
+from refreshd.cli.options import AsJson
+from refreshd.cli.screen import Screen
+from refreshd.core.errors import SettingsError
+from refreshd.operators import operator_line
+
+FEWEST = 12
+"""Letters of a password; the page may be reachable by many."""
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Who it is; decisions are recorded under this name.")]
+
+
+def password(*, name: Name, as_json: AsJson = False) -> None:
+    """Print a line for REFRESHD_OPERATORS_FILE.
+
+    Asks for a password, on a terminal twice, and prints NAME with its hash. Put the line into the file that REFRESHD_OPERATORS_FILE
+    names; whoever stands there may approve, reject, pause and resume on the page.
+    """
+    screen = Screen()
+    given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=screen.is_terminal, err=True)
+    if len(given) < FEWEST:
+        raise SettingsError("this password is too short", hint=f"take {FEWEST} letters or more")
+    try:
+        line = operator_line(name, given)
+    except ValueError as error:
+        raise SettingsError(str(error), hint="refreshd password alice") from error
+    if as_json:
+        screen.json({"line": line})
+    else:
+        typer.echo(line)

@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test core-coverage lint format demo rules bench lock wheel clean
+.PHONY: help setup test core-coverage lint format demo rules dashboards screenshots bench lock wheel clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -44,16 +44,10 @@ demo: $(READY) ## a day of a company with a few hundred logins, in two minutes
 rules: $(READY) ## the rules of Prometheus, written from their table; OVERRIDES=, INTO= for an installation's own
 	$(BIN)/python -m deploy.prometheus.rules $(if $(OVERRIDES),--overrides $(OVERRIDES) --into $(INTO))
 
+dashboards: $(READY) ## write grafana/dashboards/*.json anew from the code beside them
+	$(BIN)/python -m grafana
+
+screenshots: $(READY) ## draw every picture of the documents anew; needs prometheus, node, npm and chromium
+	$(BIN)/python -m tests.screenshots
+
 bench: $(READY) ## logins per second with the budget lifted, and scrapes during a pass over a million, beside the least that any program would do; PAIRS=, LOGINS=, SCRAPED=
-	PAIRS=$(PAIRS) LOGINS=$(LOGINS) $(BIN)/python -m tests.bench
-	SCRAPED=$(SCRAPED) $(BIN)/python -m tests.bench.scrapes
-
-lock: $(READY) ## write requirements/*.txt anew from pyproject.toml; `make lock UPGRADE=--upgrade` takes newer versions
-	BIN=$(BIN) UPGRADE=$(UPGRADE) sh requirements/lock.sh
-
-wheel: $(READY) ## dist/refreshd-*.whl
-	$(BIN)/python -m build --no-isolation --wheel --sdist
-
-clean: ## everything that make has made
-	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find deploy refreshd tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,15 +23,25 @@ class Company:
 
     async def open_books(self) -> None:
         """Write all clients and their logins, in one transaction."""
+        await self._write(self.links)
+
+    async def join(self, links: Sequence[Link]) -> None:
+        """New clients connect their bank."""
+        self.links += tuple(links)
+        self._active.update((link.client_id, link.active) for link in links)
+        await self._write(links)
+
+    async def _write(self, links: Sequence[Link]) -> None:
+        active = {link.client_id: link.active for link in links}
         async with self._connection.transaction():
             await self._say_the_time()
             await self._connection.execute(
-                *_SQL["add_clients"](client_ids=list(self._active), active=list(self._active.values()))
+                *_SQL["add_clients"](client_ids=list(active), active=list(active.values()))
             )
             await self._connection.execute(
                 *_SQL["link_logins"](
-                    client_ids=[link.client_id for link in self.links],
-                    login_ids=[UUID(link.login_id) for link in self.links],
+                    client_ids=[link.client_id for link in links],
+                    login_ids=[UUID(link.login_id) for link in links],
                 )
             )
 

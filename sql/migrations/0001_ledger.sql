@@ -352,6 +352,62 @@ SELECT
 FROM login
 CROSS JOIN landmark;
 
+-- What dashboards may read. A LoginId is shown by its first eight digits, enough to find it and too few to call Flinks with, unless the
+-- reader may read the table `login` itself. No client, no body, no message of the vendor's.
+CREATE VIEW masked_login AS
+SELECT
+    CASE
+        WHEN has_table_privilege('login'::regclass, 'SELECT') THEN login.login_id::text
+        ELSE left(login.login_id::text, 8) || '…'
+    END AS login,
+    login.verdict,
+    login.reason,
+    login.verdict_since,
+    login.active,
+    login.inactive_since,
+    login.institution,
+    login.error_code,
+    login.disposition,
+    login.refreshed_at,
+    login.cached_call_at,
+    login.refreshed_at + interval '7 days' AS refresh_lapses_at,
+    login.cached_call_at + interval '7 days' AS call_lapses_at,
+    login.confirmed_off_at,
+    login.plan_id,
+    login_status.seen_at
+FROM login
+JOIN login_status USING (login_id);
+
+CREATE VIEW masked_change AS
+SELECT
+    schedule_change.event_id,
+    schedule_change.at,
+    CASE
+        WHEN has_table_privilege('login'::regclass, 'SELECT') THEN schedule_change.login_id::text
+        ELSE left(schedule_change.login_id::text, 8) || '…'
+    END AS login,
+    schedule_change.change,
+    schedule_change.event,
+    schedule_change.reason,
+    schedule_change.plan_id,
+    schedule_change.code
+FROM schedule_change;
+
+CREATE VIEW masked_call AS
+SELECT
+    call.called_at,
+    CASE
+        WHEN has_table_privilege('login'::regclass, 'SELECT') THEN call.login_id::text
+        ELSE left(call.login_id::text, 8) || '…'
+    END AS login,
+    call.operation,
+    call.http_status,
+    call.flinks_code,
+    call.latency_seconds,
+    call.attempt,
+    call.failure
+FROM call;
+
 -- Whether a login is active --------------------------------------------------------------------------------------------------------
 --
 -- These functions never read a table from end to end where an index leads to the rows: a session keeps its plans, and one that was made

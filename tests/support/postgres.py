@@ -83,6 +83,12 @@ class PostgresServer:
         finally:
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def lasting(self, name: str) -> str:
+        """The URL of a migrated database of this name that lasts as long as the server; made by whoever asks first."""
+        with self.database(migrated=True):  # so that there is a template
+            self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+        return self.url_of(name)
+
     def url_of(self, database: str) -> str:
         return urlunsplit(urlsplit(self._url)._replace(path=f"/{database}"))
 

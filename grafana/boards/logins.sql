@@ -1,0 +1,118 @@
+-- What the panels of the Logins dashboard ask, in Grafana's own words: $__timeTo() and $__timeFilter() are the span on the screen, $login,
+-- $institution and $code are the choices above it. They read the masked_ views and nothing else. No schema is named: the reader's search
+-- path carries it.
+
+-- name: institutions
+-- The choices of a variable.
+SELECT DISTINCT COALESCE(institution, 'unknown') FROM masked_login ORDER BY 1
+
+-- name: codes
+-- Likewise.
+SELECT DISTINCT COALESCE(error_code, 'none') FROM masked_login ORDER BY 1
+
+-- name: choosable_logins
+-- Those with news first; a list longer than that is for the address bar.
+SELECT login FROM masked_login ORDER BY verdict IN ('fresh', 'disabled'), verdict_since DESC, login LIMIT 500
+
+-- name: by_institution
+-- Where trouble gathers.
+SELECT
+    COALESCE(institution, 'unknown') AS institution,
+    count(*) AS logins,
+    count(*) FILTER (WHERE verdict = 'fresh') AS fresh,
+    count(*) FILTER (WHERE verdict = 'stale') AS stale,
+    count(*) FILTER (WHERE verdict = 'failed') AS failed,
+    count(*) FILTER (WHERE verdict = 'reconnect') AS reconnect,
+    count(*) FILTER (WHERE verdict IN ('leaking', 'held')) AS "paid for nothing",
+    count(*) FILTER (WHERE verdict = 'disabled') AS disabled
+FROM masked_login
+WHERE COALESCE(institution, 'unknown') IN ($institution) AND COALESCE(error_code, 'none') IN ($code)
+GROUP BY 1
+ORDER BY count(*) FILTER (WHERE verdict NOT IN ('fresh', 'disabled')) DESC
+
+-- name: confirmed_by_day
+-- What Flinks confirmed, day by day.
+SELECT
+    date_trunc('day', at) AS time,
+    count(*) FILTER (WHERE change = 'disable') AS "off",
+    count(*) FILTER (WHERE change = 'enable') AS "on"
+FROM masked_change
+WHERE $__timeFilter(at) AND event = 'confirmed'
+GROUP BY 1
+ORDER BY 1
+
+-- name: silently_stale
+-- Refreshed by nobody, and no error says why.
+SELECT login, institution, extract(epoch FROM $__timeTo()::timestamptz - refreshed_at) AS "last refreshed", verdict_since AS since
+FROM masked_login
+WHERE verdict = 'stale' AND COALESCE(institution, 'unknown') IN ($institution) AND COALESCE(error_code, 'none') IN ($code)
+ORDER BY refreshed_at NULLS FIRST
+LIMIT 100
+
+-- name: waiting_for_users
+-- Whose users must go through Flinks Connect again.
+SELECT login, institution, error_code AS code, verdict_since AS since
+FROM masked_login
+WHERE verdict = 'reconnect' AND COALESCE(institution, 'unknown') IN ($institution) AND COALESCE(error_code, 'none') IN ($code)
+ORDER BY verdict_since DESC
+LIMIT 100
+
+-- name: lapsing_next
+-- The seven days run from the last good refresh and from the last cached call; whichever is over first counts.
+SELECT login, institution, verdict, extract(epoch FROM LEAST(refresh_lapses_at, call_lapses_at) - $__timeTo()::timestamptz) AS "lapses in"
+FROM masked_login
+WHERE active AND LEAST(refresh_lapses_at, call_lapses_at) > $__timeTo()::timestamptz AND COALESCE(institution, 'unknown') IN ($institution) AND COALESCE(error_code, 'none') IN ($code)
+ORDER BY LEAST(refresh_lapses_at, call_lapses_at)
+LIMIT 100
+
+-- name: paid_for_nothing
+-- Inactive, and not confirmed off.
+SELECT login, institution, verdict, extract(epoch FROM $__timeTo()::timestamptz - inactive_since) AS "without a client", plan_id AS plan
+FROM masked_login
+WHERE verdict IN ('leaking', 'held') AND COALESCE(institution, 'unknown') IN ($institution) AND COALESCE(error_code, 'none') IN ($code)
+ORDER BY inactive_since
+LIMIT 100
+
+-- name: switched_off
+-- The newest disables that Flinks confirmed.
+SELECT at, login, reason, plan_id AS plan
+FROM masked_change
+WHERE $__timeFilter(at) AND event = 'confirmed' AND change = 'disable'
+ORDER BY at DESC
+LIMIT 100
+
+-- name: one_login
+-- One row a fact, so that the panel reads from top to bottom.
+SELECT
+    fact.name AS fact,
+    fact.value
+FROM masked_login
+CROSS JOIN LATERAL (
+    VALUES
+        ('login', login),
+        ('verdict', verdict || ': ' || reason),
+        ('for', date_trunc('minute', $__timeTo()::timestamptz - verdict_since)::text),
+        ('institution', institution),
+        ('wanted by an active client', CASE WHEN active THEN 'yes' ELSE 'no, since ' || date_trunc('minute', inactive_since) END),
+        ('error', error_code),
+        ('last refreshed', date_trunc('minute', refreshed_at)::text),
+        ('last cached call', date_trunc('minute', cached_call_at)::text),
+        ('confirmed off', date_trunc('minute', confirmed_off_at)::text)
+) AS fact (name, value)
+WHERE login IN ($login) AND fact.value IS NOT NULL
+
+-- name: its_changes
+-- Every event of every change.
+SELECT at, change, event, reason, plan_id AS plan, code
+FROM masked_change
+WHERE login IN ($login)
+ORDER BY event_id DESC
+LIMIT 100
+
+-- name: its_calls
+-- The trace, as long as it is kept.
+SELECT called_at AS at, operation, http_status AS status, flinks_code AS code, latency_seconds AS seconds, failure
+FROM masked_call
+WHERE login IN ($login)
+ORDER BY called_at DESC
+LIMIT 100

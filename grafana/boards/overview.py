@@ -1,0 +1,341 @@
+"""What is wrong, since when, for whom, and what it costs. The board that most alerts link to."""
+
+from grafana.board import Board, Cell, Row, panel_of
+from grafana.panels import (
+    BLUE,
+    GOOD_AT_ZERO,
+    GREEN,
+    GREY,
+    NEUTRAL,
+    ORANGE,
+    PURPLE,
+    RED,
+    YELLOW,
+    Look,
+    Saying,
+    alerts,
+    graph,
+    number,
+    ranking,
+    states,
+)
+from grafana.queries import asked, leaders, metric
+
+VERDICTS = {
+    "leaking": RED,
+    "held": "dark-red",
+    "quarantined": PURPLE,
+    "drifted": "light-purple",
+    "stale": ORANGE,
+    "reconnect": YELLOW,
+    "failed": "light-yellow",
+    "unseen": "light-blue",
+    "fresh": GREEN,
+    "disabled": GREY,
+}
+_OLD = 'refresh_age!~"lt_1d|1d_2d"'
+_AGES = {
+    "2d_3d": YELLOW,
+    "3d_6d": ORANGE,
+    "6d_7d": RED,
+    "ge_7d": "dark-red",
+    "never": GREY,
+}
+_ACTIVE = f"sum({leaders('refreshd_active_logins', by='refresh_age')})"
+_STALE = f"sum({leaders('refreshd_stale_logins', by='verdict')})"
+_FAILED = f"sum({leaders('refreshd_failed_logins', by='error_code, disposition')})"
+
+
+def board() -> Board:
+    return Board(
+        uid="refreshd-overview",
+        title="Overview",
+        description="What needs you now, who is affected, since when, and what it costs.",
+        alerts="Refreshd.+",
+        since="now-14d",
+        rows=(
+            Row(title="What needs you", height=5, cells=_needs_you()),
+            Row(title="Whether it works", height=4, cells=_works()),
+            Row(title="Alerts and roles", height=7, cells=_alerts()),
+            Row(title="Freshness", height=8, cells=_freshness()),
+            Row(title="Failures", height=8, cells=_failures()),
+            Row(title="Money", height=7, cells=_money()),
+        ),
+    )
+
+
+def _needs_you() -> tuple[Cell, ...]:
+    held = Saying(
+        id=1,
+        title="Held by the guard",
+        unit="short",
+        description="Logins in plans that wait for a person; they are billed until somebody answers. Run: refreshd plans.",
+        link=("The guard", panel_of("refreshd-reconcile", 10)),
+    )
+    leaking = Saying(
+        id=4,
+        title="Leaking",
+        unit="short",
+        description="Logins without an active client, not confirmed off: billed for nothing. Run: refreshd logins --verdict leaking.",
+        link=("Disables", panel_of("refreshd-reconcile", 9)),
+    )
+    stale = Saying(
+        id=2,
+        title="Silently stale",
+        unit="short",
+        description="Active logins that no longer refresh although no error says why. Run: refreshd logins --verdict stale.",
+        link=("Which ones", "/d/refreshd-logins?${__url_time_range}"),
+    )
+    users = Saying(
+        id=3,
+        title="Waiting for their users",
+        unit="short",
+        description="Active logins whose user must connect the bank again. Run: refreshd logins --verdict reconnect.",
+        link=("Which ones", "/d/refreshd-logins?${__url_time_range}"),
+    )
+    verdict = "refreshd_logins"
+    return (
+        (number(held, asked(leaders("refreshd_held_logins")), steps=GOOD_AT_ZERO), 6),
+        (number(leaking, asked(leaders(verdict, 'verdict="leaking"')), steps=GOOD_AT_ZERO), 6),
+        (number(stale, asked(leaders(verdict, 'verdict="stale"')), steps=((None, GREEN), (1, ORANGE))), 6),
+        (number(users, asked(leaders(verdict, 'verdict="reconnect"')), steps=((None, GREEN), (1, YELLOW))), 6),
+    )
+
+
+def _works() -> tuple[Cell, ...]:
+    since = Saying(
+        id=6,
+        title="Since the last good pass",
+        unit="s",
+        description="Age of the last pass that succeeded; beyond two intervals nothing is reconciled any more.",
+        link=("Passes", panel_of("refreshd-reconcile", 5)),
+    )
+    lapsing = Saying(
+        id=5,
+        title="Lapsing within a day",
+        unit="short",
+        description="Active logins that Flinks gives up within 24 hours, unless they refresh or get their cached call.",
+    )
+    slack = Saying(
+        id=7,
+        title="Routine: time to spare",
+        unit="s",
+        description="Between the routine's expected end at the present rate and the vendor's next night; below zero logins are left out.",
+        link=("The routine", panel_of("refreshd-reconcile", 15)),
+    )
+    flinks = Saying(
+        id=18,
+        title="Flinks",
+        unit="none",
+        description="Whether the last call led to an answer, and whether calls rest because a credential is refused. Run: refreshd doctor.",
+        link=("Calls", panel_of("refreshd-vendor", 8)),
+    )
+    mode = Saying(
+        id=19,
+        title="Writes to Flinks",
+        unit="none",
+        description="Whether refreshd switches scheduled refresh at all: an operator may have paused it, or it only observes.",
+    )
+    ends = leaders("refreshd_routine_expected_end_timestamp_seconds")
+    spare = f"{leaders('refreshd_routine_deadline_timestamp_seconds')} - ({ends} or vector(time()))"
+    return (
+        (
+            number(
+                since, asked(f"time() - {leaders('refreshd_reconcile_last_success_timestamp_seconds')}"), steps=_LATE
+            ),
+            5,
+        ),
+        (
+            number(
+                lapsing, asked(leaders("refreshd_lapsing_logins", 'within="1d"')), steps=((None, GREEN), (1, ORANGE))
+            ),
+            5,
+        ),
+        (
+            number(
+                slack,
+                asked(spare),
+                steps=_SLACK,
+                none="at rest",
+            ),
+            5,
+        ),
+        (number(flinks, asked(_FLINKS), steps=NEUTRAL, words=_FLINKS_WORDS), 4),
+        (number(mode, asked(_MODE), steps=NEUTRAL, words=_MODE_WORDS), 5),
+    )
+
+
+_LATE = ((None, GREEN), (900, ORANGE), (1800, RED))
+_SLACK = ((None, RED), (0, ORANGE), (7200, GREEN))
+_FLINKS = f"min({metric('refreshd_flinks_up')}) - 2 * max({metric('refreshd_flinks_breaker_open')})"
+_FLINKS_WORDS = {
+    "1": ("answers", GREEN),
+    "0": ("no answer", ORANGE),
+    "-1": ("key refused", RED),
+    "-2": ("key refused", RED),
+}
+_MODE = f"2 * max({metric('refreshd_paused')}) + max({metric('refreshd_observe_only')})"
+_MODE_WORDS = {
+    "0": ("on", GREEN),
+    "1": ("observe only", BLUE),
+    "2": ("paused", ORANGE),
+    "3": ("paused", ORANGE),
+}
+
+
+def _alerts() -> tuple[Cell, ...]:
+    firing = Saying(
+        id=8,
+        title="Alerts that fire",
+        unit="none",
+        description="What Prometheus has raised and not taken back; each leads to its runbook and to the panel that explains it.",
+    )
+    leader = Saying(
+        id=17,
+        title="Who leads",
+        unit="none",
+        description="Which copy works for the ledger; exactly one should, and the others stand by.",
+        link=("Copies", panel_of("refreshd-runtime", 1)),
+    )
+    return (
+        (alerts(firing, "Refreshd"), 12),
+        (
+            states(
+                leader,
+                [asked(metric("refreshd_leader"), "{{instance}}")],
+                {"1": ("leads", GREEN), "0": ("stands by", GREY)},
+            ),
+            12,
+        ),
+    )
+
+
+def _freshness() -> tuple[Cell, ...]:
+    fleet = Saying(
+        id=9,
+        title="Logins by verdict",
+        unit="short",
+        description="The whole ledger, each login once. What grows here, and is neither green nor grey, wants a look.",
+        link=("Logins", "/d/refreshd-logins?${__url_time_range}"),
+    )
+    share = Saying(
+        id=10,
+        title="Stale share of the active logins",
+        unit="percentunit",
+        description="The dashed lines are where RefreshdStaleLogins and RefreshdStaleLoginsHigh begin.",
+    )
+    ages = Saying(
+        id=11,
+        title="Active logins not refreshed for two days or longer",
+        unit="short",
+        description="By the age of their last refresh. 6d_7d is the last day to save one; past ge_7d Flinks no longer tries at night.",
+    )
+    return (
+        (
+            graph(
+                fleet,
+                [asked(leaders("refreshd_logins", by="verdict"), "{{verdict}}")],
+                Look(stacked=True, colours=VERDICTS),
+            ),
+            10,
+        ),
+        (graph(share, [asked(f"{_STALE} / {_ACTIVE}", "stale")], Look(steps=_STALE_STEPS, limits=True)), 6),
+        (
+            graph(
+                ages,
+                [asked(leaders("refreshd_active_logins", _OLD, by="refresh_age"), "{{refresh_age}}")],
+                Look(stacked=True, colours=_AGES),
+            ),
+            8,
+        ),
+    )
+
+
+_STALE_STEPS = ((None, GREEN), (0.05, ORANGE), (0.2, RED))
+
+
+def _failures() -> tuple[Cell, ...]:
+    whom = Saying(
+        id=12,
+        title="Failing logins, by who clears it",
+        unit="short",
+        description="needs_client: the user must connect again; vendor_retries: heals by itself; operator and unknown: look at the code.",
+    )
+    codes = Saying(
+        id=13,
+        title="Failing logins, by error code",
+        unit="short",
+        description="The eight most frequent codes; a code that jumps is one institution or one change at Flinks.",
+    )
+    before = Saying(
+        id=14,
+        title="Failing logins, today and a day before",
+        unit="short",
+        description="A jump above yesterday's line is news; a steady gap between zero and the line is not.",
+    )
+    banks = Saying(
+        id=15,
+        title="Not refreshing, by institution",
+        unit="percentunit",
+        description="Share of its billed logins that fail or never refreshed: paid for, and of no use. The busiest eight, and other.",
+    )
+    by_disposition = f"sum by (disposition) ({leaders('refreshd_failed_logins', by='error_code, disposition')})"
+    by_code = f"topk(8, max by (error_code) ({metric('refreshd_failed_logins')}) > 0)"
+    institutions = leaders("refreshd_institution_logins", by="institution, refresh")
+    useless = leaders("refreshd_institution_logins", 'refresh!="succeeding"', by="institution, refresh")
+    return (
+        (graph(whom, [asked(by_disposition, "{{disposition}}")], Look(stacked=True, colours=_DISPOSITIONS)), 5),
+        (graph(codes, [asked(by_code, "{{error_code}}")], Look(legend_table=True)), 9),
+        (graph(before, [asked(_FAILED, "now"), asked(_DAY_BEFORE, "a day before")], Look(dashed=["a day before"])), 4),
+        (
+            ranking(
+                banks,
+                asked(
+                    f"sort_desc(sum by (institution) ({useless}) / sum by (institution) ({institutions}))",
+                    "{{institution}}",
+                    now=True,
+                ),
+                steps=((None, GREEN), (0.2, YELLOW), (0.5, RED)),
+                max_value=1,
+            ),
+            6,
+        ),
+    )
+
+
+_DISPOSITIONS = {"needs_client": YELLOW, "vendor_retries": BLUE, "operator": PURPLE, "unknown": RED}
+_DAY_BEFORE = f"sum(max by (error_code, disposition) ({metric('refreshd_failed_logins')} offset 1d))"
+
+
+def _money() -> tuple[Cell, ...]:
+    leak = Saying(
+        id=16,
+        title="Login-days paid for nothing, and saved",
+        unit="short",
+        description="Summed over logins: time billed since their clients left, and time that switching off has saved.",
+    )
+    cost = Saying(
+        id=20,
+        title="The same as money",
+        unit="short",
+        description="In your currency, once REFRESHD_COST_PER_LOGIN_DAY says what a login costs a day.",
+    )
+    saved = f"{leaders('refreshd_saved_login_seconds')} / 86400"
+    return (
+        (
+            graph(
+                leak,
+                [asked(f"{leaders('refreshd_leaking_login_seconds')} / 86400", "leaking"), asked(saved, "saved")],
+                Look(colours={"leaking": RED, "saved": GREEN}),
+            ),
+            14,
+        ),
+        (
+            graph(
+                cost,
+                [asked(leaders("refreshd_leaking_cost"), "leaking"), asked(leaders("refreshd_saved_cost"), "saved")],
+                Look(colours={"leaking": RED, "saved": GREEN}),
+            ),
+            10,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""`make screenshots`: every picture of the documents, drawn anew."""

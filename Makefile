@@ -47,7 +47,7 @@ rules: $(READY) ## the rules of Prometheus, written from their table; OVERRIDES=
 dashboards: $(READY) ## write grafana/dashboards/*.json anew from the code beside them
 	$(BIN)/python -m grafana
 
-screenshots: $(READY) ## draw every picture of the documents anew; needs prometheus, node, npm and chromium
+screenshots: $(READY) ## draw every picture of the documents anew; needs prometheus, node, npm, chromium and pngquant
 	$(BIN)/python -m tests.screenshots
 
 bench: $(READY) ## logins per second with the budget lifted, and scrapes during a pass over a million, beside the least that any program would do; PAIRS=, LOGINS=, SCRAPED=

@@ -183,14 +183,17 @@ def _one() -> Row:
 
 
 _WIDTHS = {
-    "login": 100,
-    "institution": 160,
-    "at": 150,
-    "since": 150,
-    "operation": 170,
-    "fact": 170,
+    "login": 95,
+    "institution": 150,
+    "at": 105,
+    "since": 105,
+    "operation": 165,
+    "fact": 115,
     "status": 60,
     "seconds": 75,
+    "change": 70,
+    "event": 85,
+    "lapses in": 85,
 }
 
 
@@ -204,6 +207,8 @@ def _list(say: Saying, sql: str) -> table.Panel:
     )
     for name in ("last refreshed", "lapses in", "without a client"):
         panel = panel.override_by_name(name, [model.DynamicConfigValue(id_val="unit", value="dtdurations")])
+    for name in ("at", "since"):
+        panel = panel.override_by_name(name, [model.DynamicConfigValue(id_val="unit", value="time:MM-DD HH:mm")])
     for name, width in _WIDTHS.items():
         panel = panel.override_by_name(name, [model.DynamicConfigValue(id_val="custom.width", value=width)])
     link = {

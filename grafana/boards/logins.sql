@@ -23,7 +23,7 @@ SELECT
     count(*) FILTER (WHERE verdict = 'stale') AS stale,
     count(*) FILTER (WHERE verdict = 'failed') AS failed,
     count(*) FILTER (WHERE verdict = 'reconnect') AS reconnect,
-    count(*) FILTER (WHERE verdict IN ('leaking', 'held')) AS "paid for nothing",
+    count(*) FILTER (WHERE verdict IN ('leaking', 'held')) AS "in vain",
     count(*) FILTER (WHERE verdict = 'disabled') AS disabled
 FROM masked_login
 WHERE COALESCE(institution, 'unknown') IN ($institution) AND COALESCE(error_code, 'none') IN ($code)
@@ -93,7 +93,7 @@ CROSS JOIN LATERAL (
         ('verdict', verdict || ': ' || reason),
         ('for', date_trunc('minute', $__timeTo()::timestamptz - verdict_since)::text),
         ('institution', institution),
-        ('wanted by an active client', CASE WHEN active THEN 'yes' ELSE 'no, since ' || date_trunc('minute', inactive_since) END),
+        ('active client', CASE WHEN active THEN 'yes' ELSE 'no, since ' || date_trunc('minute', inactive_since) END),
         ('error', error_code),
         ('last refreshed', date_trunc('minute', refreshed_at)::text),
         ('last cached call', date_trunc('minute', cached_call_at)::text),

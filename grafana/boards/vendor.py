@@ -164,9 +164,9 @@ def _times() -> tuple[Cell, ...]:
         asked(quantile(share, "refreshd_flinks_limiter_wait_seconds"), f"p{share * 100:g}") for share in (0.5, 0.99)
     ]
     return (
-        (graph(latency, quantiles), 8),
-        (graph(slow, [asked(quantile(0.9, authorize, by="operation"), "{{operation}}")]), 8),
-        (graph(wait, waits), 8),
+        (graph(latency, quantiles, Look(fill=0)), 8),
+        (graph(slow, [asked(quantile(0.9, authorize, by="operation"), "{{operation}}")], Look(fill=0)), 8),
+        (graph(wait, waits, Look(fill=0)), 8),
     )
 
 

@@ -14,7 +14,6 @@ import asyncpg
 
 from refreshd import watching
 from refreshd.core.errors import LeaseLost, LedgerUnavailable
-from refreshd.core.model import Term
 from refreshd.daemon import check_schema
 from refreshd.flinks import Transport
 from refreshd.lag import watch_lag
@@ -27,6 +26,7 @@ from refreshd.settings import Settings
 from refreshd.watching import Watch
 from tests.fortnight.loglines import writer
 from tests.fortnight.statements import Pace, unhurried
+from tests.support.budget_row import BudgetRow, RowLease
 from tests.support.ledger import take_lease
 from tests.support.postgres import SCHEMA
 from tests.support.virtual_loop import busy
@@ -40,41 +40,27 @@ _PAUSE_SECONDS = 60.0
 class SharedLease:
     """The ledger's one lease: terms are the database's own, but it is handed on in this process, since its clock is not the virtual one."""
 
-    def __init__(self, sql: Connection) -> None:
+    def __init__(self, sql: Connection, rate_per_minute: int) -> None:
         self.holder: str | None = None
         self._sql = sql
-        self._term = Term(0)
+        self._rate = rate_per_minute
+        self._budget = BudgetRow()
         self._changed = asyncio.Condition()
 
-    async def take(self, holder: str) -> "HeldLease":
+    async def take(self, holder: str) -> RowLease:
         """Wait until nobody has it."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.holder is None)
             self.holder = holder
         with busy():
-            self._term = await take_lease(self._sql)
-        return HeldLease(self, self._term)
+            term = await take_lease(self._sql)
+        return self._budget.take(self._rate, term)
 
     async def release(self, holder: str) -> None:
         async with self._changed:
             if self.holder == holder:
                 self.holder = None
                 self._changed.notify_all()
-
-    def is_of(self, term: Term) -> bool:
-        return self.holder is not None and term == self._term
-
-
-@dataclass(frozen=True)
-class HeldLease:
-    shared: SharedLease
-    own: Term
-
-    @property
-    def term(self) -> Term:
-        if not self.shared.is_of(self.own):
-            raise LeaseLost(f"the lease of term {self.own} was not renewed in time")
-        return self.own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,9 +137,10 @@ class Copy:
         finally:
             watch.follow()
 
-    async def _lead(self, watch: Watch, lease: HeldLease) -> None:
+    async def _lead(self, watch: Watch, lease: RowLease) -> None:
         around = self._around
         watch.budget = Budget(around.settings.rate_per_minute, lease, on_wait=watch.metrics.waited)
+        watch.budget.begin()
         async with self._database(watch.metrics.database) as database:
             watch.lead(database)
             given = Given(

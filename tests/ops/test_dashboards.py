@@ -183,3 +183,32 @@ def test_provisioning_names_the_data_sources_and_the_directory_of_the_dashboards
     assert {each["type"] for each in sources} == asked
     (postgres,) = (each for each in sources if each["type"] != "prometheus")
     assert postgres["secureJsonData"]["password"].startswith("$"), "a password comes from the environment"
+
+
+NOT_SHOWN = {
+    "refreshd_snapshot_interval_seconds": "what alerts on the snapshot's age multiply",
+    "refreshd_stale_threshold_seconds": "a setting",
+    "refreshd_oldest_refresh_timestamp_seconds": "the buckets of refresh_age say more",
+    "refreshd_oldest_inactive_scheduled_timestamp_seconds": "an alert's; the Logins dashboard lists the longest first",
+    "refreshd_reconcile_interval_seconds": "a setting, which alerts multiply",
+    "refreshd_reconcile_last_completion_timestamp_seconds": "passes and failures are shown as rates",
+    "refreshd_reconcile_next_start_timestamp_seconds": "the page at / says it",
+    "refreshd_reconcile_running": "too short to be seen at the pace of scrapes",
+    "refreshd_leader_transitions": "the timeline of who leads shows each of them",
+    "refreshd_cost_per_login_day": "a setting, already in the costs",
+    "refreshd_config_last_reload_success_timestamp_seconds": "whether the last reload was taken is what matters",
+}
+"""Metrics that no panel needs, and why."""
+
+
+def test_every_metric_is_on_a_dashboard_or_need_not_be() -> None:
+    shown = {
+        selector.name or ""
+        for uid in WITH_PROMETHEUS
+        for expr in _queries(DASHBOARDS[uid])
+        for selector in selectors(parsed(expr))
+    }
+    families = {family.name for family in observed.metrics().registry.collect() if family.name.startswith("refreshd_")}
+    suffix = re.compile(r"_(total|bucket|sum|count)$")
+    missing = families - {suffix.sub("", name) for name in shown}
+    assert missing == NOT_SHOWN.keys()

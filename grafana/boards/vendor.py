@@ -1,7 +1,7 @@
 """Flinks and Postgres: whether they answer, how fast, how much of the budget is used, and where it fails."""
 
 from grafana.board import Board, Cell, Row
-from grafana.panels import GREEN, GREY, ORANGE, RED, YELLOW, Look, Saying, graph, number
+from grafana.panels import GREEN, GREY, NEUTRAL, ORANGE, RED, YELLOW, Look, Saying, graph, number
 from grafana.queries import RATE, asked, grown, leaders, metric, per_second, quantile
 
 _CALLS = "refreshd_flinks_requests_total"
@@ -49,6 +49,12 @@ def _now() -> tuple[Cell, ...]:
         unit="none",
         description="Whether the ledger's version is the one that this refreshd needs. Run: refreshd migrate --check.",
     )
+    rate = Saying(
+        id=18,
+        title="Rate in force",
+        unit="short",
+        description="Calls a minute that may leave now; below the setting while Flinks throttles, and for a while after.",
+    )
     up = {"1": ("answers", GREEN), "0": ("no answer", RED)}
     version = f"max({metric('refreshd_database_schema_version')}) - max({metric('refreshd_database_schema_expected_version')})"
     return (
@@ -63,6 +69,7 @@ def _now() -> tuple[Cell, ...]:
             4,
         ),
         (number(database, asked(f"min({metric('refreshd_database_up')})"), steps=((None, GREY),), words=up), 4),
+        (number(rate, asked(leaders("refreshd_flinks_rate_per_minute")), steps=NEUTRAL), 4),
         (number(schema, asked(version), steps=((None, RED),), words={"0": ("as expected", GREEN)}), 4),
     )
 
@@ -81,10 +88,21 @@ def _calls() -> tuple[Cell, ...]:
         description="In each step of the graph; error: no answer arrived.",
     )
     capacity = f"max(60 * {metric('refreshd_flinks_limiter_capacity_requests')} / {metric('refreshd_flinks_limiter_period_seconds')})"
-    queries = [asked(f"60 * {per_second(_CALLS, by='operation')}", "{{operation}}"), asked(capacity, "budget")]
+    queries = [
+        asked(f"60 * {per_second(_CALLS, by='operation')}", "{{operation}}"),
+        asked(capacity, "budget"),
+        asked(leaders("refreshd_flinks_rate_per_minute"), "in force"),
+    ]
     colours = {"200": GREEN, "error": RED, "401": ORANGE, "403": ORANGE, "429": YELLOW, "502": RED}
     return (
-        (graph(used, queries, Look(stacked=True, dashed=["budget"], colours={"budget": RED})), 14),
+        (
+            graph(
+                used,
+                queries,
+                Look(stacked=True, dashed=["budget", "in force"], colours={"budget": RED, "in force": ORANGE}),
+            ),
+            14,
+        ),
         (
             graph(
                 statuses, [asked(grown(_CALLS, by="code"), "{{code}}")], Look(bars=True, stacked=True, colours=colours)

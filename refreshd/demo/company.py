@@ -35,9 +35,7 @@ class Company:
         active = {link.client_id: link.active for link in links}
         async with self._connection.transaction():
             await self._say_the_time()
-            await self._connection.execute(
-                *_SQL["add_clients"](client_ids=list(active), active=list(active.values()))
-            )
+            await self._connection.execute(*_SQL["add_clients"](client_ids=list(active), active=list(active.values())))
             await self._connection.execute(
                 *_SQL["link_logins"](
                     client_ids=[link.client_id for link in links],

@@ -12,9 +12,9 @@ from unittest.mock import patch
 
 import asyncpg
 
-from refreshd import watching
+from refreshd import policies, watching
+from refreshd.access import check_schema
 from refreshd.core.errors import LeaseLost, LedgerUnavailable
-from refreshd.daemon import check_schema
 from refreshd.flinks import Transport
 from refreshd.lag import watch_lag
 from refreshd.leading import Given, Leading
@@ -22,6 +22,7 @@ from refreshd.ledger import Ledger
 from refreshd.pacing import Budget
 from refreshd.ports import Clock
 from refreshd.postgres import Connection, Database, Observer, database_trouble, session_settings
+from refreshd.restraint import recalled
 from refreshd.settings import Settings
 from refreshd.watching import Watch
 from tests.fortnight.loglines import writer
@@ -139,17 +140,21 @@ class Copy:
 
     async def _lead(self, watch: Watch, lease: RowLease) -> None:
         around = self._around
-        watch.budget = Budget(around.settings.rate_per_minute, lease, on_wait=watch.metrics.waited)
-        watch.budget.begin()
+        metrics, rate = watch.metrics, around.settings.rate_per_minute
+        watch.budget = budget = Budget(rate, lease, on_wait=metrics.waited, on_rate=metrics.set_rate)
+        budget.begin()
         async with self._database(watch.metrics.database) as database:
             watch.lead(database)
+            ledger = Ledger(database)
+            budget.resume(await ledger.rate_in_force())
             given = Given(
                 url=around.url,
-                ledger=Ledger(database),
+                ledger=ledger,
                 lease=lease,
-                budget=watch.budget,
+                budget=budget,
                 transport=around.transport,
                 clock=around.clock,
+                breaker=await recalled(ledger, policies.fingerprints(around.settings)),
             )
             self.leading = Leading(around.settings, given, watch)
             try:

@@ -51,3 +51,15 @@ screenshots: $(READY) ## draw every picture of the documents anew; needs prometh
 	$(BIN)/python -m tests.screenshots
 
 bench: $(READY) ## logins per second with the budget lifted, and scrapes during a pass over a million, beside the least that any program would do; PAIRS=, LOGINS=, SCRAPED=
+	PAIRS=$(PAIRS) LOGINS=$(LOGINS) $(BIN)/python -m tests.bench
+	SCRAPED=$(SCRAPED) $(BIN)/python -m tests.bench.scrapes
+
+lock: $(READY) ## write requirements/*.txt anew from pyproject.toml; `make lock UPGRADE=--upgrade` takes newer versions
+	BIN=$(BIN) UPGRADE=$(UPGRADE) sh requirements/lock.sh
+
+wheel: $(READY) ## dist/refreshd-*.whl
+	$(BIN)/python -m build --no-isolation --wheel --sdist
+
+clean: ## everything that make has made
+	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find deploy refreshd tests -name __pycache__ -type d -prune -exec rm -rf {} +

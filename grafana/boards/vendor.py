@@ -55,6 +55,12 @@ def _now() -> tuple[Cell, ...]:
         unit="short",
         description="Calls a minute that may leave now; below the setting while Flinks throttles, and for a while after.",
     )
+    held = Saying(
+        id=12,
+        title="Institutions held",
+        unit="short",
+        description="Banks whose logins rest because the bank is down. Run: refreshd institutions.",
+    )
     up = {"1": ("answers", GREEN), "0": ("no answer", RED)}
     version = f"max({metric('refreshd_database_schema_version')}) - max({metric('refreshd_database_schema_expected_version')})"
     return (
@@ -70,6 +76,7 @@ def _now() -> tuple[Cell, ...]:
         ),
         (number(database, asked(f"min({metric('refreshd_database_up')})"), steps=((None, GREY),), words=up), 4),
         (number(rate, asked(leaders("refreshd_flinks_rate_per_minute")), steps=NEUTRAL), 4),
+        (number(held, asked(leaders("refreshd_institutions_held")), steps=((None, GREEN), (1, ORANGE))), 4),
         (number(schema, asked(version), steps=((None, RED),), words={"0": ("as expected", GREEN)}), 4),
     )
 

@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from grafana.panels import Built
 from grafana.queries import PROMETHEUS, asked, metric
+from grafana.runbooks import RUNBOOKS, alerts_about, linked
 
 TAG = "refreshd"
 WIDTH = 24
@@ -30,13 +31,12 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """One dashboard. `alerts`: a regular expression of the names of the alerts that this board explains."""
+    """One dashboard."""
 
     uid: str
     title: str
     description: str
     rows: Sequence[Row]
-    alerts: str
     since: str = "now-7d"
 
 
@@ -48,8 +48,8 @@ def panel_of(uid: str, panel: int) -> str:
 def built(board: Board) -> model.Dashboard:
     """The dashboard as Grafana takes it."""
     made = framed(board.uid, board.title, board.description, since=board.since)
-    made.variables(_variables()).annotations(_annotations(board.alerts))
-    return placed(made, board.rows).build()
+    made.variables(_variables()).annotations(_annotations(alerts_about(board.uid)))
+    return linked(placed(made, board.rows).build())
 
 
 def framed(uid: str, title: str, description: str, *, since: str) -> dashboard.Dashboard:
@@ -124,18 +124,14 @@ def _links() -> list[Builder[model.DashboardLink]]:
     return [boards, runbooks.target_blank(True)]
 
 
-RUNBOOKS = "https://git.example.com/refreshd/docs/runbooks"
-"""Where the runbooks are read; the alert rules begin with the same address."""
-
-
-def _annotations(alerts: str) -> list[Builder[model.AnnotationQuery]]:
+def _annotations(names: str) -> list[Builder[model.AnnotationQuery]]:
     start = metric("process_start_time_seconds")
     info = metric("refreshd_build_info")
     appears = f"count by (version) ({info}) unless count by (version) ({info} offset 15m)"
     return [
         _note(
             "Pages",
-            f'ALERTS{{alertname=~"{alerts}",alertstate="firing",severity="critical",job=~"$job"}}',
+            f'ALERTS{{alertname=~"{names}",alertstate="firing",severity="critical",job=~"$job"}}',
             "red",
             "{{alertname}}",
         ),

@@ -10,6 +10,7 @@ from grafana.panels import (
     ORANGE,
     PURPLE,
     RED,
+    WRITES_WORDS,
     YELLOW,
     Look,
     Saying,
@@ -19,7 +20,7 @@ from grafana.panels import (
     ranking,
     states,
 )
-from grafana.queries import asked, leaders, metric
+from grafana.queries import WRITES, asked, leaders, metric
 
 VERDICTS = {
     "leaking": RED,
@@ -43,6 +44,7 @@ _AGES = {
 }
 _ACTIVE = f"sum({leaders('refreshd_active_logins', by='refresh_age')})"
 _STALE = f"sum({leaders('refreshd_stale_logins', by='verdict')})"
+_SILENT = leaders("refreshd_stale_logins", 'verdict="stale"')
 _FAILED = f"sum({leaders('refreshd_failed_logins', by='error_code, disposition')})"
 
 
@@ -51,7 +53,6 @@ def board() -> Board:
         uid="refreshd-overview",
         title="Overview",
         description="What needs you now, who is affected, since when, and what it costs.",
-        alerts="Refreshd.+",
         since="now-14d",
         rows=(
             Row(title="What needs you", height=5, cells=_needs_you()),
@@ -161,7 +162,7 @@ def _works() -> tuple[Cell, ...]:
             5,
         ),
         (number(flinks, asked(_FLINKS), steps=NEUTRAL, words=_FLINKS_WORDS), 4),
-        (number(mode, asked(_MODE), steps=NEUTRAL, words=_MODE_WORDS), 5),
+        (number(mode, asked(WRITES), steps=NEUTRAL, words=WRITES_WORDS), 5),
     )
 
 
@@ -173,13 +174,6 @@ _FLINKS_WORDS = {
     "0": ("no answer", ORANGE),
     "-1": ("key refused", RED),
     "-2": ("key refused", RED),
-}
-_MODE = f"2 * max({metric('refreshd_paused')}) + max({metric('refreshd_observe_only')})"
-_MODE_WORDS = {
-    "0": ("on", GREEN),
-    "1": ("observe only", BLUE),
-    "2": ("paused", ORANGE),
-    "3": ("paused", ORANGE),
 }
 
 
@@ -222,8 +216,9 @@ def _freshness() -> tuple[Cell, ...]:
         id=10,
         title="Stale share of the active logins",
         unit="percentunit",
-        description="The dashed lines are where RefreshdStaleLogins and RefreshdStaleLoginsHigh begin.",
+        description="silent: no error says why. It has alerts at the dashed lines; those whose failure is known have none.",
     )
+    shares = [asked(f"{_SILENT} / {_ACTIVE}", "silent"), asked(f"{_STALE} / {_ACTIVE}", "all")]
     ages = Saying(
         id=11,
         title="Active logins not refreshed for two days or longer",
@@ -239,7 +234,14 @@ def _freshness() -> tuple[Cell, ...]:
             ),
             10,
         ),
-        (graph(share, [asked(f"{_STALE} / {_ACTIVE}", "stale")], Look(steps=_STALE_STEPS, limits=True)), 6),
+        (
+            graph(
+                share,
+                shares,
+                _STALE_LOOK,
+            ),
+            6,
+        ),
         (
             graph(
                 ages,
@@ -251,7 +253,9 @@ def _freshness() -> tuple[Cell, ...]:
     )
 
 
-_STALE_STEPS = ((None, GREEN), (0.05, ORANGE), (0.2, RED))
+_STALE_LOOK = Look(
+    steps=((None, GREEN), (0.05, ORANGE), (0.2, RED)), limits=True, colours={"silent": ORANGE, "all": GREY}
+)
 
 
 def _failures() -> tuple[Cell, ...]:

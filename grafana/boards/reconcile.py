@@ -6,9 +6,11 @@ from grafana.panels import (
     GOOD_AT_ZERO,
     GREEN,
     GREY,
+    NEUTRAL,
     ORANGE,
     PURPLE,
     RED,
+    WRITES_WORDS,
     YELLOW,
     Look,
     Saying,
@@ -16,7 +18,7 @@ from grafana.panels import (
     number,
     states,
 )
-from grafana.queries import asked, grown, leaders, metric, quantile
+from grafana.queries import WRITES, asked, grown, leaders, metric, quantile
 
 
 def board() -> Board:
@@ -24,7 +26,6 @@ def board() -> Board:
         uid="refreshd-reconcile",
         title="Reconcile",
         description="Whether passes run, what they decided, what the guard holds, and how far the routine is.",
-        alerts="Refreshd(Reconcile|Guard|Ledger|Disable|Inactive|Unknown|Observe|Paused|NoLeader|MultipleLeaders|Routine).*",
         rows=(
             Row(title="Now", height=4, cells=_now()),
             Row(title="Passes", height=8, cells=_passes()),
@@ -54,6 +55,12 @@ def _now() -> tuple[Cell, ...]:
         unit="none",
         description="Whether a plan waits for a person. Run: refreshd plans.",
     )
+    mode = Saying(
+        id=4,
+        title="Writes to Flinks",
+        unit="none",
+        description="Whether scheduled refresh is switched at all: an operator may have paused it, or refreshd only observes.",
+    )
     left = Saying(
         id=17,
         title="Routine: logins left",
@@ -63,17 +70,18 @@ def _now() -> tuple[Cell, ...]:
     age = f"time() - {leaders('refreshd_reconcile_last_success_timestamp_seconds')}"
     holding = {"0": ("lets through", GREEN), "1": ("holds a plan", RED)}
     return (
-        (number(since, asked(age), steps=((None, GREEN), (900, ORANGE), (1800, RED))), 6),
+        (number(since, asked(age), steps=((None, GREEN), (900, ORANGE), (1800, RED))), 5),
         (
             number(
                 backlog,
                 asked(leaders("refreshd_disable_backlog_logins")),
                 steps=((None, GREEN), (1, YELLOW), (50, ORANGE)),
             ),
-            6,
+            5,
         ),
-        (number(guard, asked(leaders("refreshd_guard_holding")), steps=GOOD_AT_ZERO, words=holding), 6),
-        (number(left, asked(leaders("refreshd_routine_remaining_logins")), steps=((None, GREEN), (1, BLUE))), 6),
+        (number(guard, asked(leaders("refreshd_guard_holding")), steps=GOOD_AT_ZERO, words=holding), 5),
+        (number(mode, asked(WRITES), steps=NEUTRAL, words=WRITES_WORDS), 5),
+        (number(left, asked(leaders("refreshd_routine_remaining_logins")), steps=((None, GREEN), (1, BLUE))), 4),
     )
 
 
@@ -83,7 +91,6 @@ def _passes() -> tuple[Cell, ...]:
         title="Passes, and those that failed",
         unit="short",
         description="Passes that ended in each step of the graph, and the failed ones by reason; internal is a bug.",
-        link=("Runbooks", "https://git.example.com/refreshd/docs/runbooks"),
     )
     took = Saying(
         id=6,

@@ -10,7 +10,6 @@ def board() -> Board:
         uid="refreshd-runtime",
         title="Runtime",
         description="The processes themselves: ready or not, blocked or not, what they use, and how often they began anew.",
-        alerts="Refreshd(Instance|CrashLooping|EventLoop|Task|Config|Version|Clock|Absent).*",
         rows=(
             Row(title="Copies", height=7, cells=_copies()),
             Row(title="Trouble", height=8, cells=_trouble()),

@@ -13,7 +13,6 @@ def board() -> Board:
         uid="refreshd-vendor",
         title="Vendor and database",
         description="Whether Flinks and Postgres answer, how fast, how much of the budget is used, and where calls fail.",
-        alerts="Refreshd(Flinks|Database|Schema|Notify|Institution).*",
         rows=(
             Row(title="Now", height=4, cells=_now()),
             Row(title="Calls to Flinks", height=8, cells=_calls()),

@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from grafana.__main__ import DIRECTORY, texts
-from grafana.board import RUNBOOKS
+from grafana.runbooks import RUNBOOKS, alerts_of
 from tests.support import observed
 from tests.support.dashboard_rules import RULES, Json, nodes, panels, parsed, prometheus_targets, selectors
 
+ROOT = DIRECTORY.parents[1]
 DASHBOARDS: dict[str, Json] = {
     path.stem: json.loads(path.read_text("utf-8")) for path in sorted(DIRECTORY.glob("*.json"))
 }
@@ -212,3 +213,30 @@ def test_every_metric_is_on_a_dashboard_or_need_not_be() -> None:
     suffix = re.compile(r"_(total|bucket|sum|count)$")
     missing = families - {suffix.sub("", name) for name in shown}
     assert missing == NOT_SHOWN.keys()
+
+
+RULES_FILE = yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yml").read_text("utf-8"))
+ALERTS = [rule for group in RULES_FILE["groups"] for rule in group["rules"] if "alert" in rule]
+
+
+AWAITED = {"RefreshdClockSkew": "refreshd_clock_skew_seconds", "RefreshdNotifyPathDeaf": "refreshd_notify_path_up"}
+"""Alerts whose metric no daemon exports yet."""
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_every_alert_leads_to_a_panel_and_that_panel_back_to_its_runbook(alert: Json) -> None:
+    uid, panel_id = re.findall(r"/d/([\w-]+)\?viewPanel=(\d+)$", alert["annotations"]["dashboard_url"])[0]
+    if alert["alert"] in AWAITED:
+        assert AWAITED[alert["alert"]] not in _exported(), "its metric is here: give it its panel"
+        return
+    panel = next(each for each in panels(DASHBOARDS[uid]) if each["id"] == int(panel_id))
+    assert alert["annotations"]["runbook_url"] in {each["url"] for each in panel["links"]}
+    assert alert["alert"] in alerts_of(uid, int(panel_id))
+
+
+def test_every_alert_is_annotated_on_the_dashboard_that_it_leads_to() -> None:
+    for alert in ALERTS:
+        uid = re.findall(r"/d/([\w-]+)", alert["annotations"]["dashboard_url"])[0]
+        (note,) = (each for each in DASHBOARDS[uid]["annotations"]["list"] if each["name"] == "Pages")
+        (names,) = re.findall(r'alertname=~"([^"]+)"', note["expr"])
+        assert re.fullmatch(names, alert["alert"]), (uid, alert["alert"])

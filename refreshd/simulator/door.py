@@ -10,6 +10,9 @@ from refreshd.simulator.simulator import Simulator
 HANG_SECONDS = 3600.0
 """How long a hanging call keeps its caller, who should have left long before."""
 
+DRIP_SECONDS = 1.0
+"""Between two bytes of a body that drips."""
+
 
 class InProcessDoor:
     """Sends requests straight to a simulator, with its latencies, hangs, resets and half answers."""
@@ -37,6 +40,9 @@ class InProcessDoor:
             await asyncio.sleep(response.delivery.delay_seconds)
         match response.delivery.kind:
             case DeliveryKind.WHOLE:
+                return response.status, response.headers, response.body
+            case DeliveryKind.DRIP:
+                await asyncio.sleep(len(response.body) * DRIP_SECONDS)
                 return response.status, response.headers, response.body
             case DeliveryKind.TRUNCATED:
                 raise asyncio.IncompleteReadError(response.body[: len(response.body) // 2], len(response.body))

@@ -26,10 +26,13 @@ class FaultKind(StrEnum):
     HANG = "hang"
     RESET = "reset"
     SLOW = "slow"
+    DRIP = "drip"
     TRUNCATED = "truncated"
     GARBAGE = "garbage"
     EMPTY_BODY = "empty_body"
     HUGE_BODY = "huge_body"
+    GZIP_BOMB = "gzip_bomb"
+    NESTED = "nested"
     WRONG_CONTENT_TYPE = "wrong_content_type"
     HTML_502 = "html_502"
     REDIRECT = "redirect"
@@ -42,6 +45,7 @@ class FaultKind(StrEnum):
     FLAG_COMES_BACK = "flag_comes_back"
     PENDING_202 = "pending_202"
     STATUS_LIST_EMPTY = "status_list_empty"
+    STATUS_LIST_HALF = "status_list_half"
     STATUS_LIST_MISSING = "status_list_missing"
     STATUS_LIST_MIXED = "status_list_mixed"
     STATUS_LIST_NULL = "status_list_null"
@@ -64,6 +68,7 @@ FITS: Mapping[FaultKind, frozenset[Operation]] = {
     FaultKind.FLAG_COMES_BACK: _SCHEDULE,
     FaultKind.PENDING_202: _DATA,
     FaultKind.STATUS_LIST_EMPTY: _REPORT,
+    FaultKind.STATUS_LIST_HALF: _REPORT,
     FaultKind.STATUS_LIST_MISSING: _REPORT,
     FaultKind.STATUS_LIST_MIXED: _REPORT,
     FaultKind.STATUS_LIST_NULL: _REPORT,

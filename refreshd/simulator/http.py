@@ -16,7 +16,7 @@ from email.utils import format_datetime
 from aiohttp import web
 
 from refreshd.simulator.control import PREFIX, Control
-from refreshd.simulator.door import HANG_SECONDS
+from refreshd.simulator.door import DRIP_SECONDS, HANG_SECONDS
 from refreshd.simulator.messages import DeliveryKind, Moment, Request, Response
 from refreshd.simulator.simulator import Simulator
 
@@ -56,6 +56,8 @@ class HttpDoor:
         match response.delivery.kind:
             case DeliveryKind.WHOLE:
                 return _whole(request, response)
+            case DeliveryKind.DRIP:
+                return await self._drip(request, response)
             case DeliveryKind.TRUNCATED:
                 return await _truncated(request, response)
             case DeliveryKind.HANG:
@@ -63,6 +65,15 @@ class HttpDoor:
                 return _reset(request)
             case DeliveryKind.RESET:
                 return _reset(request)
+
+    async def _drip(self, request: web.Request, response: Response) -> web.StreamResponse:
+        headers = {**response.headers, "Content-Length": str(len(response.body))}
+        answer = web.StreamResponse(status=response.status, headers=headers)
+        await answer.prepare(request)
+        for byte in response.body:
+            await self._wait(DRIP_SECONDS)
+            await answer.write(bytes([byte]))
+        return answer
 
     async def _wait(self, seconds: float) -> None:
         if seconds:
@@ -73,7 +84,11 @@ class HttpDoor:
 
 def _whole(request: web.Request, response: Response) -> web.StreamResponse:
     answer = web.Response(status=response.status, body=response.body, headers=response.headers)
-    if response.body and "gzip" in request.headers.get("Accept-Encoding", ""):
+    if (
+        response.body
+        and "Content-Encoding" not in response.headers
+        and "gzip" in request.headers.get("Accept-Encoding", "")
+    ):
         answer.enable_compression(web.ContentCoding.gzip)
     return answer
 

@@ -36,6 +36,7 @@ class DeliveryKind(StrEnum):
     """What becomes of a response on its way back."""
 
     WHOLE = "whole"
+    DRIP = "drip"
     TRUNCATED = "truncated"
     RESET = "reset"
     HANG = "hang"

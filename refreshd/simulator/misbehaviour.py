@@ -1,11 +1,13 @@
 """What each fault does to a call.
 
 Faults of a gateway in front of Flinks (`html_502`, `redirect`, `deny`, `throttle`, `code`) keep the call from its effect. Faults
-on the way back (`slow`, `truncated`, `garbage`, `empty_body`, `huge_body`, `wrong_content_type`) leave the effect in place. `hang` and
+on the way back (`slow`, `drip`, `truncated`, `garbage`, `empty_body`, `huge_body`, `gzip_bomb`, `nested`, `wrong_content_type`) leave the
+effect in place. `hang` and
 `reset` toss a coin, because that is what a caller cannot know. Flinks' own slips (`wrong_login` and `contrary` on SetScheduledRefresh,
 `error_text_at_200`) say something and do nothing.
 """
 
+import gzip
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +31,7 @@ from refreshd.simulator.schedule import bare_string, sentence
 from refreshd.simulator.state import World
 
 _GARBAGE = b"\x00\x9d{{<<]]\xff not JSON, and no UTF-8 either"
+_NESTED = b"[" * 100_000
 _HTML_502 = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -59,6 +62,10 @@ def _slow(scene: Scene) -> Response:
     return replace(scene.answer(scene.call), delivery=Delivery(delay_seconds=scene.rule.seconds))
 
 
+def _drip(scene: Scene) -> Response:
+    return replace(scene.answer(scene.call), delivery=Delivery(DeliveryKind.DRIP))
+
+
 def _truncated(scene: Scene) -> Response:
     return replace(scene.answer(scene.call), delivery=Delivery(DeliveryKind.TRUNCATED))
 
@@ -70,6 +77,15 @@ def _body(body: bytes, scene: Scene) -> Response:
 def _huge(scene: Scene) -> Response:
     size = scene.world.config.huge_body_bytes
     return replace(scene.answer(scene.call), body=b'{"Padding":"' + b"x" * size + b'"}', flinks_code="")
+
+
+def _gzip_bomb(scene: Scene) -> Response:
+    """A thousandth of it travels; what it unpacks to is as large as a huge body."""
+    size = scene.world.config.huge_body_bytes
+    right = scene.answer(scene.call)
+    return replace(
+        right, body=gzip.compress(b" " * size), headers={**right.headers, "Content-Encoding": "gzip"}, flinks_code=""
+    )
 
 
 def _wrong_content_type(scene: Scene) -> Response:
@@ -127,6 +143,15 @@ def _pending(scene: Scene) -> Response:
     return scene.answer(replace(scene.call, force_pending=True))
 
 
+def _status_list_half(scene: Scene) -> Response:
+    """A report like any other, and every second login is missing: nothing in it says so."""
+    right = scene.answer(scene.call)
+    body = json.loads(right.body)
+    if right.status != 200 or not isinstance(body, dict):  # noqa: PLR2004 - refused for a reason of its own
+        return right
+    return json_response(200, {**body, _LIST: body[_LIST][::2]})
+
+
 def _status_list(change: Mapping[str, object], drop: frozenset[str], scene: Scene) -> Response:
     right = scene.answer(scene.call)
     body = json.loads(right.body)
@@ -146,10 +171,13 @@ _EFFECTS: Mapping[FaultKind, Callable[[Scene], Response]] = {
     FaultKind.HANG: partial(_undelivered, DeliveryKind.HANG),
     FaultKind.RESET: partial(_undelivered, DeliveryKind.RESET),
     FaultKind.SLOW: _slow,
+    FaultKind.DRIP: _drip,
     FaultKind.TRUNCATED: _truncated,
     FaultKind.GARBAGE: partial(_body, _GARBAGE),
     FaultKind.EMPTY_BODY: partial(_body, b""),
     FaultKind.HUGE_BODY: _huge,
+    FaultKind.GZIP_BOMB: _gzip_bomb,
+    FaultKind.NESTED: partial(_body, _NESTED),
     FaultKind.WRONG_CONTENT_TYPE: _wrong_content_type,
     FaultKind.HTML_502: _html_502,
     FaultKind.REDIRECT: _redirect,
@@ -162,6 +190,7 @@ _EFFECTS: Mapping[FaultKind, Callable[[Scene], Response]] = {
     FaultKind.FLAG_COMES_BACK: _flag_comes_back,
     FaultKind.PENDING_202: _pending,
     FaultKind.STATUS_LIST_EMPTY: partial(_status_list, {_LIST: []}, frozenset[str]()),
+    FaultKind.STATUS_LIST_HALF: _status_list_half,
     FaultKind.STATUS_LIST_MISSING: partial(_status_list, {}, frozenset({_LIST})),
     FaultKind.STATUS_LIST_MIXED: partial(_status_list, _MERGED, frozenset[str]()),
     FaultKind.STATUS_LIST_NULL: partial(_status_list, {_LIST: None}, frozenset[str]()),

@@ -54,6 +54,9 @@ bench: $(READY) ## logins per second with the budget lifted, and scrapes during 
 	PAIRS=$(PAIRS) LOGINS=$(LOGINS) $(BIN)/python -m tests.bench
 	SCRAPED=$(SCRAPED) $(BIN)/python -m tests.bench.scrapes
 
+fuzz: $(READY) ## the wire codec under a coverage-guided fuzzer; SECONDS=60, SEED=1
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
 lock: $(READY) ## write requirements/*.txt anew from pyproject.toml; `make lock UPGRADE=--upgrade` takes newer versions
 	BIN=$(BIN) UPGRADE=$(UPGRADE) sh requirements/lock.sh
 

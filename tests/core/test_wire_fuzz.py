@@ -1,9 +1,12 @@
 """Whatever arrives, `interpret` returns a value or raises a `FlinksError`, and a change is never confirmed by accident."""
 
 import json
+import time
+import tracemalloc
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -140,3 +143,39 @@ def test_a_report_survives_the_trip(guids: set[UUID]) -> None:
     assert isinstance(read, wire.ReportRead)
     assert {card.login_id for card in read.report.cards} == guids
     assert len(read.report.cards) == len(guids)
+
+
+NASTY = {
+    "one long string": b'"' + b"x" * 4_000_000 + b'"',
+    "one long code": b'{"FlinksCode":"' + b"A" * 4_000_000 + b'"}',
+    "one long message": b'{"FlinksCode":"RETRY_LATER","Message":"' + b"1 @" * 1_300_000 + b'"}',
+    "one long number": b'{"HttpStatusCode":' + b"9" * 4_000_000 + b"}",
+    "many empty lists": b"[" + b"[]," * 1_300_000 + b"[]]",
+    "one name a million times": b"{" + b'"a":1,' * 600_000 + b'"a":1}',
+    "nesting without end": b"[" * 4_000_000,
+    "a lone surrogate": b'{"Message":"\\ud800"}' * 200_000,
+    "no UTF-8": b"\xff" * 4_000_000,
+}
+
+
+@pytest.mark.parametrize("case", NASTY)
+def test_time_and_memory_are_bounded_by_the_body(case: str) -> None:
+    """Forty bytes of memory for each byte that came, and seconds at most: the body itself is capped by REFRESHD_MAX_BODY_BYTES."""
+    body = NASTY[case]
+    tracemalloc.start()
+    try:
+        began = time.process_time()
+        answered = outcome(wire.read_report(), 200, {}, body)
+        took = time.process_time() - began
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(answered, FlinksError)
+    assert peak <= 40 * len(body)
+    assert took < 20
+
+
+def test_no_text_that_is_kept_turns_the_writing_around_or_hides() -> None:
+    body = json.dumps({"FlinksCode": "NEW\u202eONE", "Message": "a\u202eb\u200bc\ufeffd\u07b3\x00e"}).encode()
+    facts = wire.facts(401, body)
+    assert (facts.flinks_code, facts.message) == ("NEW_ONE", "a b c d e")

@@ -21,8 +21,9 @@ _NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 _STATUSES = range(100, 600)
 _NO_CODES = frozenset({"", "OK", "CREATED"})
 
-# Control characters and surrogates: Postgres stores no NUL, and a log line is one line.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_TEXT_LIMIT = 4 * MESSAGE_LIMIT
+"""Characters of a text that are looked at at all, before it is cut to what is kept."""
+
 # A vendor's message may quote an account number or an address of somebody. GUIDs stay: they say which login is meant.
 GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _PERSONAL = re.compile(rf"(?P<guid>{GUID.pattern})|\S+@\S+|(?<![\w-])\d[\d -]{{4,}}\d(?![\w-])", re.IGNORECASE)
@@ -128,14 +129,22 @@ def facts_of(status: int, document: Document) -> AnswerFacts:
 
 def code_or_none(raw: str | None) -> str | None:
     """A code as the vendor sent it, normalised; blank, OK and CREATED are no code."""
-    code = normalise(_UNPRINTABLE.sub(" ", raw or ""))
+    code = normalise(_printable(raw or ""))
     return None if code in _NO_CODES else code
 
 
 def safe_text(raw: str) -> str | None:
     """One line, cut, with long numbers and addresses masked; None when nothing is left."""
-    line = " ".join(_UNPRINTABLE.sub(" ", raw[: 4 * MESSAGE_LIMIT]).split())
+    line = " ".join(_printable(raw).split())
     return _PERSONAL.sub(lambda found: found["guid"] or "***", line)[:MESSAGE_LIMIT] or None
+
+
+def _printable(raw: str) -> str:
+    """Its beginning, with blanks for what no line of a log shows: control characters, surrogates, marks that turn the writing around.
+
+    Postgres stores no NUL, and a log line is one line.
+    """
+    return "".join(each if each.isprintable() else " " for each in raw[:_TEXT_LIMIT])
 
 
 def vendor_time(raw: object) -> datetime | None:

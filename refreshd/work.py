@@ -20,6 +20,7 @@ from refreshd.core.agenda import Agenda
 from refreshd.core.breaker import Breaker
 from refreshd.core.conversation import Conversation, Kind, Step
 from refreshd.core.errors import RowsLocked, WritesPaused
+from refreshd.core.evidence import lost_at
 from refreshd.core.guard import Withdrawn
 from refreshd.core.model import Credential, FetchDepth, Lane, LoginId, PassId
 from refreshd.core.urgency import Source
@@ -263,7 +264,13 @@ class WorkQueue:
         held = bank is not None and bank.held and bank.probe != evidence.login_id
         if held or not self._may_call(Credential.API_KEY):  # data can wait for a bank or a key, the Authorize cannot
             terms = replace(terms, fetch=FetchDepth.OFF)
-        return kind(evidence.login_id, terms, attempts=evidence.attempts, fetched_refresh_at=due.fetched_refresh_at)
+        return kind(
+            evidence.login_id,
+            terms,
+            attempts=evidence.attempts,
+            fetched_refresh_at=due.fetched_refresh_at,
+            lost_at=lost_at(evidence, self.clock.now()),
+        )
 
     def _may_authorize(self) -> bool:
         return not timing.in_vendor_window(self.clock.now()) and self._may_call(

@@ -73,7 +73,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """Work in hand. `attempts` counts the fruitless rounds before this one, `tries` the tries of this round (from 1)."""
+    """Work in hand. `attempts` counts the fruitless rounds before this one, `tries` the tries of this round (from 1).
+
+    `lost_at` is when Flinks gives the login up unless a cached call reaches it before.
+    """
 
     kind: Kind
     step: Step
@@ -90,6 +93,7 @@ class Conversation:
     authorized_at_seconds: float = 0.0
     reauthorized: bool = False
     polls: int = 0
+    lost_at: datetime | None = None
 
     @property
     def subject(self) -> LoginId:
@@ -118,7 +122,14 @@ def read_report(terms: Terms) -> Conversation:
     return Conversation(kind=Kind.REPORT, step=Step.REPORT, terms=terms)
 
 
-def routine(login_id: LoginId, terms: Terms, *, attempts: int, fetched_refresh_at: datetime | None) -> Conversation:
+def routine(
+    login_id: LoginId,
+    terms: Terms,
+    *,
+    attempts: int,
+    fetched_refresh_at: datetime | None,
+    lost_at: datetime | None = None,
+) -> Conversation:
     """The daily cached Authorize of an active login, and the fetch of a refresh that is not stored yet."""
     return Conversation(
         kind=Kind.ROUTINE,
@@ -127,13 +138,21 @@ def routine(login_id: LoginId, terms: Terms, *, attempts: int, fetched_refresh_a
         login_id=login_id,
         attempts=attempts,
         fetched_refresh_at=fetched_refresh_at,
+        lost_at=lost_at,
     )
 
 
-def manual(login_id: LoginId, terms: Terms, *, attempts: int, fetched_refresh_at: datetime | None) -> Conversation:
+def manual(
+    login_id: LoginId,
+    terms: Terms,
+    *,
+    attempts: int,
+    fetched_refresh_at: datetime | None,
+    lost_at: datetime | None = None,
+) -> Conversation:
     """The one live Authorize of a stale episode."""
     return replace(
-        routine(login_id, terms, attempts=attempts, fetched_refresh_at=fetched_refresh_at),
+        routine(login_id, terms, attempts=attempts, fetched_refresh_at=fetched_refresh_at, lost_at=lost_at),
         kind=Kind.MANUAL,
         tries=TRIES_IN_A_ROW,
     )

@@ -136,6 +136,12 @@ def is_held(evidence: Evidence, now: datetime) -> bool:
     return called_at is not None and now < called_at + KEEP_ALIVE_WITHIN
 
 
+def lost_at(evidence: Evidence, now: datetime) -> datetime | None:
+    """When Flinks gives a savable login up unless a cached call reaches it before: that clock is the one that we can move."""
+    called_at = evidence.cached_call_at
+    return None if called_at is None or lapsed(evidence, now) else called_at + ELIGIBILITY
+
+
 def approval_runs(evidence: Evidence, now: datetime) -> bool:
     """Whether the held plan that covers the login is approved at this moment."""
     hold = evidence.hold

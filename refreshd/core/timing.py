@@ -1,8 +1,6 @@
-"""Calendar arithmetic: the vendor's window, the routine's hour, the back-off ladder. Every function takes `now`."""
+"""Calendar arithmetic: the vendor's window and the routine's hour. Every function takes `now`."""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-
-from refreshd.core.model import LoginId, Reaction
 
 WINDOW_START = time(4)
 WINDOW_END = time(8)
@@ -10,14 +8,6 @@ WINDOW_END = time(8)
 
 ELIGIBILITY = timedelta(days=7)
 """Without a good refresh for this long, Flinks stops refreshing a login until its user connects again (same page)."""
-
-QUARANTINE = timedelta(days=7)
-"""A login that Flinks refuses for good is tried once in this span."""
-
-_FIRST_STEP = timedelta(minutes=15)
-_LAST_STEP = timedelta(hours=6)
-_INSTITUTION_STEP = timedelta(hours=1)
-_JITTER = 0.2
 
 
 def in_vendor_window(now: datetime) -> bool:
@@ -69,24 +59,3 @@ def _following(now: datetime, at: time, zone: tzinfo, *, strictly: bool) -> date
 
 def _around(day: date, at: time, zone: tzinfo) -> list[datetime]:
     return [_on(day + timedelta(days=offset), at, zone) for offset in (-2, -1, 0, 1, 2)]
-
-
-def retry_at(login_id: LoginId, attempts: int, reaction: Reaction, now: datetime) -> datetime:
-    """When to try again after `attempts` fruitless rounds (this one included, so at least 1) of a few tries in a row each.
-
-    Each step doubles, from 15 minutes (an institution that is down: one hour) to 6 hours, and is spread by up to 20 % so that a fleet
-    that failed together does not come back together. The spread follows from the LoginId and the count: the same history gives the
-    same time.
-    """
-    first = _INSTITUTION_STEP if reaction is Reaction.INSTITUTION_DOWN else _FIRST_STEP
-    step = min(first * (1 << min(attempts - 1, 10)), _LAST_STEP)
-    return now + step * (1 + _JITTER * _spread(login_id, attempts))
-
-
-def _spread(login_id: LoginId, attempts: int) -> float:
-    return (login_id.int * 31 + attempts * 1009) % 1000 / 1000
-
-
-def quarantined_until(now: datetime) -> datetime:
-    """When a login that was refused for good is tried once more."""
-    return now + QUARANTINE

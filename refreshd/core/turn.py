@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from refreshd.core import codes, timing, wire
+from refreshd.core import backoff, codes, wire
 from refreshd.core.conversation import (
     POLL_LIMIT,
     POLL_SECONDS,
@@ -140,14 +140,14 @@ def _authorize_coded(conversation: Conversation, answer: wire.CodeAnswer, said: 
 
 def _refusal(conversation: Conversation, answer: wire.CodeAnswer, now: datetime) -> Refused:
     return Refused(
-        login_id=conversation.subject, refused_at=now, code=answer.code, not_before=timing.quarantined_until(now)
+        login_id=conversation.subject, refused_at=now, code=answer.code, not_before=backoff.quarantined_until(now)
     )
 
 
 def _change_refused(conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime) -> Turn:
     if not (answer.unknown_login or answer.reaction is Reaction.PERMANENT):
         return fail(conversation, said, now)
-    failed = _change_failed(conversation, said, now, timing.quarantined_until(now))
+    failed = _change_failed(conversation, said, now, backoff.quarantined_until(now))
     return Turn(effects=(failed, _refusal(conversation, answer, now)), trouble=said, gave_up=True)
 
 
@@ -228,7 +228,8 @@ def fail(conversation: Conversation, error: FlinksError, now: datetime) -> Turn:
 def _put_off_for_long(conversation: Conversation, error: FlinksError, now: datetime) -> Turn:
     """Another fruitless round: a stored back-off, longer than the last."""
     attempts = conversation.attempts + 1
-    later = timing.retry_at(conversation.subject, attempts, codes.reaction_of(error.code), now)
+    cause = backoff.cause_of(error)
+    later = backoff.retry_at(conversation.subject, attempts, cause, now, lost_at=conversation.lost_at)
     return _put_off(conversation, error, now, later, attempts)
 
 

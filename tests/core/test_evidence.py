@@ -4,6 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from refreshd.core.evidence import lost_at
 from refreshd.core.judge import judge
 from refreshd.core.model import Disposition, Evidence, Flag
 from tests.support.builders import ACTIVE, INACTIVE, JUDGE, NEW, NOW, ago, answered, listed, refused
@@ -134,3 +135,9 @@ def test_a_failing_login_that_lapsed_is_said_to_need_its_user() -> None:
 def test_a_sentence_tells_times_in_utc() -> None:
     in_toronto = ago(days=1).astimezone(ZoneInfo("America/Toronto"))
     assert "2026-03-09 16:00 UTC" in judge(replace(OFF, confirmed_off_at=in_toronto), JUDGE, NOW).sentence
+
+
+def test_a_savable_login_is_lost_seven_days_after_its_last_cached_call() -> None:
+    assert lost_at(replace(ACTIVE, cached_call_at=ago(days=6)), NOW) == NOW + timedelta(days=1)
+    assert lost_at(replace(ACTIVE, cached_call_at=None), NOW) is None
+    assert lost_at(replace(ACTIVE, cached_call_at=ago(days=1), refreshed_at=ago(days=8)), NOW) is None, "lost already"

@@ -7,8 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refreshd.core import timing
-from refreshd.core.model import Reaction
-from tests.support.builders import NOW, login
 
 ZONES = (
     "UTC",
@@ -160,36 +158,6 @@ def test_every_day_of_three_years_has_exactly_one_routine(zone: str) -> None:
     assert {each.astimezone(ZoneInfo(zone)).time() for each in starts} == {ELEVEN}
 
 
-LADDER = (
-    (1, 15),
-    (2, 30),
-    (3, 60),
-    (4, 120),
-    (5, 240),
-    (6, 360),
-    (7, 360),
-    (40_000, 360),
-)
-
-
-@pytest.mark.parametrize(("attempts", "minutes"), LADDER)
-@given(number=st.integers(min_value=0, max_value=2**128 - 1))
-def test_each_fruitless_round_doubles_the_wait_up_to_six_hours(attempts: int, minutes: int, number: int) -> None:
-    wait = timing.retry_at(login(number), attempts, Reaction.RETRY_LATER, NOW) - NOW
-    assert timedelta(minutes=minutes) <= wait <= timedelta(minutes=minutes) * 1.2
-
-
-@given(st.integers(min_value=0, max_value=2**128 - 1), st.integers(min_value=1, max_value=5))
-def test_up_to_the_last_step_each_wait_is_longer_than_the_one_before(number: int, attempts: int) -> None:
-    waits = [timing.retry_at(login(number), each, Reaction.RETRY_LATER, NOW) for each in (attempts, attempts + 1)]
-    assert waits[0] < waits[1]
-
-
-def test_an_institution_that_is_down_rests_for_an_hour_at_first() -> None:
-    rest = timing.retry_at(login(), 1, Reaction.INSTITUTION_DOWN, NOW) - NOW
-    assert timedelta(hours=1) <= rest <= timedelta(hours=1.2)
-
-
 def test_flinks_gives_a_login_up_a_week_after_its_last_good_refresh() -> None:
     assert timedelta(days=7) == timing.ELIGIBILITY
 
@@ -198,20 +166,6 @@ def test_the_night_that_begins_this_moment_is_the_next_one() -> None:
     begins = utc("2026-03-10T04:00:00")
     assert timing.next_window_start(begins) == begins
     assert timing.next_window_start(begins + timedelta(microseconds=1)) == begins + timedelta(days=1)
-
-
-def test_the_same_history_gives_the_same_time() -> None:
-    assert timing.retry_at(login(7), 2, Reaction.RETRY_LATER, NOW) == timing.retry_at(
-        login(7), 2, Reaction.RETRY_LATER, NOW
-    )
-
-
-def test_logins_that_failed_together_do_not_come_back_together() -> None:
-    assert len({timing.retry_at(login(number), 1, Reaction.RETRY_LATER, NOW) for number in range(100)}) > 90
-
-
-def test_a_login_that_was_refused_for_good_rests_a_week() -> None:
-    assert timing.quarantined_until(NOW) == NOW + timedelta(days=7)
 
 
 def test_the_latest_night_is_the_one_that_began_last_over_or_not() -> None:

@@ -190,6 +190,12 @@ def test_a_login_whose_credential_is_refused_steps_back_so_that_the_next_probe_i
     assert put_off.not_before >= NOW + 15 * MINUTE
 
 
+def test_a_back_off_ends_in_time_for_a_login_that_can_still_be_saved() -> None:
+    lost_at = NOW + timedelta(hours=4)
+    late = last_try(replace(ROUTINE, attempts=6, lost_at=lost_at))
+    assert deferral(turned(late, UNREACHABLE)).not_before == lost_at - timedelta(hours=1)
+
+
 @pytest.mark.parametrize("conversation", [ROUTINE, CHANGE], ids=["authorize", "change"])
 def test_a_call_that_never_left_is_no_failure_of_anybody(conversation: Conversation) -> None:
     """What is due by then is drawn anew; a change that was marked as sent has an event that says it was not."""

@@ -16,10 +16,13 @@ from tests.support.world import NOON, World, until, world
 pytestmark = pytest.mark.slow
 
 
-async def asked(daemon: Process, path: str) -> tuple[int, str]:
+async def asked(daemon: Process, path: str, *, accept: str = "*/*") -> tuple[int, str]:
     """What the daemon answers on its own address."""
     address = (await daemon.logged("serving"))["address"]
-    async with aiohttp.ClientSession() as session, session.get(f"{address}{path}") as response:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{address}{path}", headers={"Accept": accept}) as response,
+    ):
         return response.status, await response.text()
 
 

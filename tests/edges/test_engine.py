@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from refreshd.core.errors import LedgerUnavailable
 from refreshd.engine import Engine, Hooks, Rhythm
 from refreshd.ports import PassRecord
 from tests.support.virtual_loop import VirtualClock, run_virtual
@@ -36,13 +37,13 @@ class _Passes:
         return PassRecord(pass_id=cast("Any", 1), started_at=NOW, finished_at=NOW, judged=0, intended=0, held=0)
 
 
-def _engine(passes: _Passes, clock: VirtualClock) -> Engine:
+def _engine(passes: _Passes, clock: VirtualClock, failed: list[str] | None = None) -> Engine:
     anything = cast("Any", _Nothing())
     hooks = Hooks(
         on_pass_started=lambda: None,
         on_pass=lambda _: None,
         on_totals=lambda *_: None,
-        on_task_failed=lambda _: None,
+        on_task_failed=(lambda _: None) if failed is None else failed.append,
         on_pause=lambda _: None,
         beat=lambda _: None,
     )
@@ -89,3 +90,25 @@ def test_one_change_does_not_wait_for_a_floor() -> None:
 
     run_virtual(main, NOW)
     assert passes.began[1] - passes.began[0] == pytest.approx(20.0, abs=0.01)
+
+
+def test_who_broke_off_is_told_and_those_that_end_with_it_are_not() -> None:
+    failed: list[str] = []
+
+    async def breaks() -> None:
+        await asyncio.sleep(1)
+        message = "the ledger is away"
+        raise LedgerUnavailable(message)
+
+    async def goes_on() -> None:
+        await asyncio.Event().wait()
+
+    async def main(clock: VirtualClock) -> None:
+        engine = _engine(_Passes(0.0), clock, failed)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(engine._told("totals", breaks()))
+            group.create_task(engine._told("passes", goes_on()))
+
+    with pytest.raises(ExceptionGroup):
+        run_virtual(main, NOW)
+    assert failed == ["totals"]

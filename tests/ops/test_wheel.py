@@ -11,6 +11,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from refreshd.revision import checked_out
+
 ROOT = Path(__file__).parent.parent.parent
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -72,6 +74,15 @@ def test_the_wheel_carries_the_sql_and_nothing_of_the_tests(wheel: Path) -> None
         "refreshd",
         next(name for name in names if ".dist-info/" in name).split("/")[0],
     }
+
+
+def test_the_wheel_says_which_commit_it_was_built_from(wheel: Path) -> None:
+    commit = checked_out(ROOT / ".git")
+    names = ZipFile(wheel).namelist()
+    if commit is None:
+        assert "refreshd/_revision" not in names
+    else:
+        assert ZipFile(wheel).read("refreshd/_revision").decode() == commit
 
 
 @pytest.mark.slow

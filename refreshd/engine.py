@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from refreshd.core.conversation import Conversation
 from refreshd.core.errors import RowsLocked
 from refreshd.core.model import HeldPlan, Pause
 from refreshd.core.totals import Deadlines, LedgerTotals
@@ -32,6 +33,9 @@ COUNTING_RESTS = 10
 class Runs(Protocol):
     """A pool: serves its source until drained."""
 
+    @property
+    def in_flight(self) -> int: ...
+
     async def run(self) -> None: ...
 
     def drain(self) -> None: ...
@@ -45,11 +49,12 @@ class Background(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """The ledger counted, and the plans that wait."""
+    """The ledger counted, the plans that wait, and how far our clock is ahead of the database's (None: dates do not run as its do)."""
 
     totals: LedgerTotals
     deadlines: Deadlines
     plans: Sequence[HeldPlan]
+    clock_skew_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,18 @@ class Hooks:
     on_task_failed: Callable[[str], None]
     on_pause: Callable[[Pause | None], None]
     beat: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """What a stop left behind; the tables still say of each that it is due.
+
+    `waiting`: conversations that were to go on later. `cut_off`: those of the calls in flight that were not granted their end.
+    """
+
+    waiting: int
+    in_flight: int
+    cut_off: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +114,21 @@ class Engine:
         self._rhythm = rhythm
         self._hooks = hooks
         self._triggered = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self.drained: Drained | None = None
+        self.left: Sequence[Conversation] = ()
+        """Conversations that a stop has kept from going on."""
 
     def trigger(self) -> None:
         """Something in the ledger changed: run a pass as soon as the present one is over."""
         self._triggered.set()
 
+    def hurry(self) -> None:
+        """Grant nothing in flight its end any more, once a stop was asked for."""
+        self._hurry.set()
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Lead until `stop` is set. Raises LeaseLost or LedgerUnavailable when leading is over before that."""
+        """Lead until `stop` is set; `drained` says what it left. Raises LeaseLost or LedgerUnavailable when leading is over before that."""
         async with self._working({"passes": self._passes, "totals": self._totals}):
             await stop.wait()
 
@@ -193,12 +218,24 @@ class Engine:
             raise
 
     async def _drain(self, pool: asyncio.Task[None]) -> None:
-        dropped = self._queue.drop_waiting()
+        """No new work; then what is in flight may end within the grace; then it is cut off. What was left is told."""
+        self.left = self._queue.drop_waiting()
+        waiting, in_flight = len(self.left), self._pool.in_flight
         self._pool.drain()
-        done, _ = await asyncio.wait([pool], timeout=self._rhythm.grace)
-        if not done:
+        await self._end_within_grace(pool)
+        cut_off = self._pool.in_flight
+        if not pool.done():
             pool.cancel()
-        _log.info("drained", left_waiting=dropped, cut_off=not done)
+        self.left = (*self.left, *self._queue.drop_waiting())
+        self.drained = Drained(waiting=waiting, in_flight=in_flight, cut_off=cut_off)
+        log = _log.warning if cut_off else _log.info
+        log("drained", in_flight=in_flight, cut_off=cut_off, left_waiting=waiting)
+
+    async def _end_within_grace(self, pool: asyncio.Task[None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            hurried = group.create_task(self._hurry.wait())
+            await asyncio.wait([pool, hurried], timeout=self._rhythm.grace, return_when=asyncio.FIRST_COMPLETED)
+            hurried.cancel()
 
 
 async def _for_ever(loop: Background) -> None:

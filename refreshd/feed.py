@@ -5,6 +5,7 @@ nothing changes, and the next interval tries again.
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -35,10 +36,11 @@ class Feed:
         self._clock = clock
         self._policy = policy
 
-    async def run(self) -> None:
-        """For as long as the leadership lasts."""
+    async def run(self, beat: Callable[[], None] = lambda: None) -> None:
+        """For as long as the leadership lasts; `beat` hears of each look that came to its end."""
         while True:
             taken = await self.read_if_due()
+            beat()
             await asyncio.sleep(_LOOK_SECONDS if taken else _RETRY_SECONDS)
 
     async def read_if_due(self) -> bool:

@@ -26,6 +26,7 @@ class Condition(StrEnum):
     CREDENTIALS = "credentials"
     CONFIGURATION = "configuration"
     EVENT_LOOP = "event_loop"
+    CLOCK = "clock"
 
 
 NOT_CHECKED = "not checked yet"

@@ -1,11 +1,14 @@
 """Puts one leadership together: engine, passes, work queue, pool and vendor client around an open ledger and a held lease."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from refreshd import policies
 from refreshd.core.breaker import Breaker
+from refreshd.core.conversation import Conversation
 from refreshd.core.model import CallTrace, Pause
 from refreshd.dispatch import Dispatcher, Settled
 from refreshd.engine import Background, Counted, Engine, Hooks, Rhythm
@@ -46,6 +49,8 @@ class Watcher(Protocol):
 
     def beat(self, loop: str) -> None: ...
 
+    def working(self, name: str) -> AbstractContextManager[None]: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
@@ -63,7 +68,16 @@ class Given:
 class Leading:
     """The parts of a leadership; `engine` drives them."""
 
-    def __init__(self, settings: Settings, given: Given, watcher: Watcher, *, at_once: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        given: Given,
+        watcher: Watcher,
+        *,
+        at_once: bool = False,
+        begun: Sequence[Conversation] = (),
+    ) -> None:
+        """`begun`: conversations that parts with other settings have left to go on, which these do."""
         ledger, lease, clock = given.ledger, given.lease, given.clock
         self._settings = settings
         self._ledger = ledger
@@ -75,6 +89,7 @@ class Leading:
         self.housekeeping = Housekeeping(ledger, lease, clock, policies.retention(settings))
         self._agenda = policies.agenda(settings, at_once=at_once)
         self.queue = WorkQueue(ledger, lease, clock, self._agenda, given.breaker)
+        self.queue.adopt(begun)
         self._breaker = self.queue.breaker
         self._recorder = Recorder(lambda traces, effects: ledger.record(traces, effects, term=lease.term))
         connection = self._connection(given.transport)
@@ -85,11 +100,10 @@ class Leading:
             leadership=lease,
             fingerprints=policies.fingerprints(settings),
         )
-        dispatcher = self._dispatcher(connection, restraint)
+        self._dispatch = self._dispatcher(connection, restraint)
         watcher.on_breaker(given.breaker)
-        pool = Pool(
-            width=settings.concurrency, permits=given.budget.permit, source=self.queue, handle=dispatcher.handle
-        )
+        self._calls = itertools.count(1)
+        pool = Pool(width=settings.concurrency, permits=given.budget.permit, source=self.queue, handle=self._handle)
         self.engine = self._engine(pool)
 
     def _connection(self, transport: Transport) -> FlinksConnection:
@@ -119,6 +133,11 @@ class Leading:
             leadership=self._lease,
             on_settled=self._on_settled,
         )
+
+    async def _handle(self, task: Task, permit: Permit) -> None:
+        """Each call in hand has a deadline of its own: others that end well do not speak for one that is stuck."""
+        with self._watcher.working(f"call {next(self._calls)}"):
+            await self._dispatch.handle(task, permit)
 
     def _trace(self, trace: CallTrace) -> None:
         """The trace holds what the vendor saw; a call that never left is only counted."""
@@ -156,13 +175,28 @@ class Leading:
         )
 
     async def _count(self) -> Counted:
-        now, ledger = self._clock.now(), self._ledger
+        ledger = self._ledger
+        skew_seconds = await self._skew()
+        now = self._clock.now()
         routine_start = self._agenda.routine_start(now)
         return Counted(
             totals=await ledger.totals(now=now),
             deadlines=await ledger.deadlines(now=now, routine_start=routine_start, polling=self._agenda.polling),
             plans=await ledger.plans(),
+            clock_skew_seconds=skew_seconds,
         )
 
+    async def _skew(self) -> float | None:
+        """The database's clock is read between two looks at ours, and compared with the middle of them."""
+        if self._settings.scaled_dates is not None:
+            return None
+        asked = self._clock.now()
+        theirs = await self._ledger.clock()
+        answered = self._clock.now()
+        return ((asked - theirs) + (answered - theirs)).total_seconds() / 2
+
     def _feeding(self) -> Mapping[str, Background]:
-        return {} if self._settings.source_query_file is None else {"feed": self.feed.run}
+        return {} if self._settings.source_query_file is None else {"feed": self._feed}
+
+    async def _feed(self) -> None:
+        await self.feed.run(lambda: self._watcher.beat("feed"))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from refreshd import policies
@@ -83,6 +84,10 @@ class Tally:
     def on_pause(self, pause: Pause | None) -> None:
         self.pause = pause
 
+    def working(self, _: str) -> AbstractContextManager[None]:
+        """Nobody watches over us."""
+        return nullcontext()
+
     def beat(self, loop: str) -> None:
         """Nobody waits for a beat: whoever started us sees us end."""
 
@@ -126,7 +131,7 @@ async def _work(settings: Settings, url: str, lease: Lease, tally: Tally, clock:
     async with (
         held(lease, budget),
         open_ledger(url, settings, size=sessions) as database,
-        AiohttpTransport.opened(connections=settings.concurrency) as transport,
+        AiohttpTransport.opened() as transport,
     ):
         ledger = Ledger(database)
         given = Given(

@@ -168,6 +168,13 @@ class Budget:
         """Between two calls at the rate in force."""
         return WINDOW_SECONDS / self.throttle.rate
 
+    def follow(self, rate_per_minute: int) -> None:
+        """Another setting from now on; calls that left under the old one stay in the window. The ledger's budget is to be taken anew."""
+        self.rate_per_minute = rate_per_minute
+        self._limiter = AsyncLimiter(1, WINDOW_SECONDS / rate_per_minute)
+        self._sent = deque(self._sent, maxlen=rate_per_minute)
+        self.resume(self.throttle.rate if self.throttle.lowered else None)
+
     async def permit(self) -> Permit:
         """The next permit, in the order of asking. Raises LeaseLost when somebody else leads by now.
 

@@ -1,14 +1,15 @@
 """What the daemon shows of itself: metrics, health and the page's overview, fed by the same hooks."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import structlog
 
 from refreshd import __version__, policies
 from refreshd.core import forecast
 from refreshd.core.breaker import Breaker
-from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError
+from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError, SettingsError
 from refreshd.core.forecast import RoutineOutcome
 from refreshd.core.model import CallTrace, HeldPlan, Pause
 from refreshd.core.timing import next_routine_start
@@ -33,6 +34,15 @@ _log = structlog.get_logger(__name__)
 _PASS_GRACE_SECONDS = 300.0
 """How much longer than its interval a pass may take before the daemon counts as stuck: a first pass judges every login."""
 
+_CALL_GRACE_SECONDS = 300.0
+"""How much longer than the longest limit of a call one may be in hand: its answer waits for the recorder, and that for the database."""
+
+_FEED_SECONDS = 3600.0
+"""A source query that takes longer is stuck: it would overlap its own next reading."""
+
+_SKEW_LIMIT_SECONDS = 60.0
+"""Beyond this our dates and the application's (`inactive_since`, from Postgres' clock) no longer belong together."""
+
 _LAG_LIMIT_SECONDS = 1.0
 _LAG_WITHIN_SECONDS = 30.0
 
@@ -46,6 +56,7 @@ class Watch:
         self.health = Health()
         self.health.holds(Condition.CONFIGURATION)
         self.health.holds(Condition.EVENT_LOOP)
+        self.health.holds(Condition.CLOCK)
         self.budget: Budget | None = None
         self.spans: Spans = NoSpans()
         self._settings = settings
@@ -85,7 +96,19 @@ class Watch:
         self.metrics.on_pass(record)
         self.spans.on_pass(record)
 
+    @contextmanager
+    def working(self, name: str) -> Iterator[None]:
+        """A piece of work is in hand; it counts as stuck when it is so for longer than anything in it may take."""
+        longest = max(policies.timeouts(self._settings).values())
+        self.health.expect(name, within_seconds=longest + _CALL_GRACE_SECONDS, at=_loop_seconds())
+        try:
+            yield
+        finally:
+            self.health.forget(name)
+
     def on_totals(self, counted: Counted, again_in: float) -> None:
+        self.health.expect("totals", within_seconds=again_in + _PASS_GRACE_SECONDS, at=_loop_seconds())
+        self._on_skew(counted.clock_skew_seconds)
         self._totals = counted.totals
         self._plans = tuple(counted.plans)
         outcome = forecast.routine_outcome(
@@ -97,6 +120,17 @@ class Watch:
 
     def _rate_in_force(self) -> float:
         return self._settings.rate_per_minute if self.budget is None else self.budget.throttle.rate
+
+    def _on_skew(self, seconds: float | None) -> None:
+        self.metrics.set_clock_skew(seconds)
+        if seconds is None or abs(seconds) <= _SKEW_LIMIT_SECONDS:
+            self.health.holds(Condition.CLOCK)
+        else:
+            where = "ahead of" if seconds > 0 else "behind"
+            self.health.fails(
+                Condition.CLOCK, f"our clock is {abs(seconds):.0f} s {where} the database's: mend the time of this host"
+            )
+        self._show_conditions()
 
     def on_task_failed(self, task: str) -> None:
         self.metrics.on_task_failed(task)
@@ -142,6 +176,20 @@ class Watch:
         self.health.holds(Condition.SCHEMA)
         self._show_conditions()
 
+    def follow_settings(self, settings: Settings) -> None:
+        """The settings were read anew, and are in force."""
+        self._settings, self._terms = settings, policies.terms(settings)
+        self.metrics.follow_policy(_metrics_policy(settings))
+        self.metrics.on_config_loaded(at=self._clock.now())
+        self.health.remark("settings", None)
+
+    def settings_refused(self, error: SettingsError) -> None:
+        """New settings cannot be had: the old ones stay in force, all of them."""
+        self.metrics.on_config_refused()
+        self.health.remark(
+            "settings", f"the settings that were to be loaded are refused, the old ones are in force: {error.message}"
+        )
+
     def leadership_failed(self, error: RefreshdError) -> None:
         """A leadership, or the wait for one, ended with this error."""
         if self.health.readiness().role is Role.LEADER:
@@ -159,7 +207,13 @@ class Watch:
         self.health.become(Role.LEADER)
         self.health.holds(Condition.CREDENTIALS)
         interval = self._settings.pass_interval.total_seconds()
-        self.health.expect("passes", within_seconds=interval + _PASS_GRACE_SECONDS, at=_loop_seconds())
+        at = _loop_seconds()
+        self.health.expect("passes", within_seconds=interval + _PASS_GRACE_SECONDS, at=at)
+        self.health.expect("totals", within_seconds=_PASS_GRACE_SECONDS, at=at)
+        if self._settings.source_query_file is None:
+            self.health.forget("feed")
+        else:
+            self.health.expect("feed", within_seconds=_FEED_SECONDS, at=at)
         self.metrics.lead()
         self._show_conditions()
 
@@ -167,7 +221,10 @@ class Watch:
         """The lease is somebody else's, or nobody's: nothing that only a leader knows is shown any more."""
         self.health.become(Role.STANDBY)
         self.health.holds(Condition.CREDENTIALS)
-        self.health.forget("passes")
+        for loop in ("passes", "totals", "feed"):
+            self.health.forget(loop)
+        self.health.holds(Condition.CLOCK)
+        self.metrics.set_clock_skew(None)
         self._last_pass, self._totals, self._plans, self._pause = None, None, None, None
         self._routine, self._lapsing = None, None
         self.health.remark("pause", None)

@@ -6,7 +6,7 @@ latest, until the source's own deadline.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -120,12 +120,20 @@ class WorkQueue:
         """Wait until nothing is due, in hand, or waiting for its next call."""
         await self._idle.wait()
 
-    def drop_waiting(self) -> int:
-        """Forget calls that wait for their time (a shutdown); the tables still say that they are due. Returns how many."""
+    def drop_waiting(self) -> Sequence[Conversation]:
+        """Forget calls that wait for their time; the tables still say that they are due. Returns them, for a successor in this process."""
         dropped = self._waiting.clear()
         for each in dropped:
             self._forget(each)
-        return len(dropped)
+        return dropped
+
+    def adopt(self, begun: Sequence[Conversation]) -> None:
+        """Go on with conversations that a predecessor in this process has dropped, no faster than Flinks wants to be polled."""
+        for each in begun:
+            self._report_in_hand = self._report_in_hand or each.kind is Kind.REPORT
+            if each.login_id is not None:
+                self.busy.add(each.login_id)
+            self._waiting.put(each, conversations.POLL_SECONDS)
 
     async def _from(self, source: Source) -> Task | None:
         conversation = None

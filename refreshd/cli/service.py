@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,8 +22,10 @@ from refreshd.core.conversation import Kind
 from refreshd.core.errors import DependencyDown, HeldByGuard, RefreshdError
 from refreshd.daemon import Daemon
 from refreshd.dispatch import Settled
+from refreshd.engine import Drained
 from refreshd.logs import configure_logging
 from refreshd.once import OnceResult, run_once
+from refreshd.orders import Orders
 from refreshd.overview import said_of_pause
 from refreshd.settings import LogFormat, Settings
 
@@ -38,18 +41,23 @@ def run(*, config: Config = None) -> None:
     """Run the daemon: passes, the daily routine, metrics.
 
     It serves metrics, probes and a page on REFRESHD_LISTEN. One refreshd leads a ledger; another one waits as a standby. SIGTERM
-    and Ctrl-C let what is in flight end, then exit 0. Logs go to standard error, as JSON unless that is a terminal.
+    and Ctrl-C let calls in flight end within REFRESHD_GRACE_SECONDS, a second one cuts them off; exit 0, or 1 where calls were cut
+    off (nothing is lost by it). SIGHUP reads the settings anew and works by them, or keeps the old ones and says why. Logs go to
+    standard error, as JSON unless that is a terminal.
     """
     settings = full_settings(config)
     _configure_logging(settings, logging.INFO)
-    run_async(_serve(settings), fast=True)
+    drained = run_async(_serve(settings, config), fast=True)
+    if drained is not None and drained.cut_off:
+        raise typer.Exit(_FAILURES)
 
 
-async def _serve(settings: Settings) -> None:
-    stop = asyncio.Event()
+async def _serve(settings: Settings, config: Path | None) -> Drained | None:
+    orders, loop = Orders(), asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    await Daemon(settings).run(stop)
+        loop.add_signal_handler(sign, orders.ask_to_stop)
+    loop.add_signal_handler(signal.SIGHUP, orders.ask_to_reload)
+    return await Daemon(settings, read_settings=lambda: full_settings(config)).run(orders)
 
 
 def once(*, config: Config = None, as_json: AsJson = False) -> None:

@@ -12,6 +12,7 @@ from refreshd.demo.bill import sum_up
 from refreshd.demo.day import Day
 from refreshd.demo.stage import Stage, stage
 from refreshd.ledger import Ledger
+from refreshd.orders import Orders
 
 __all__ = ["run_demo"]
 
@@ -37,12 +38,12 @@ async def run_demo(*, keep: bool) -> int:
 @asynccontextmanager
 async def _daemon(built: Stage) -> AsyncIterator[str]:
     """The real daemon, in this process, for as long as the block runs; yields the address of its page."""
-    stop = asyncio.Event()
+    orders = Orders()
     daemon = Daemon(built.settings, clock=built.clock)
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(daemon.run(stop))
+        running = group.create_task(daemon.run(orders))
         try:
             yield await daemon.address()
         finally:
-            stop.set()
+            orders.ask_to_stop()
             await running

@@ -93,7 +93,7 @@ async def _caller(patient: Patient, lease: Lease, budget: Budget, ledger: Ledger
     def keep(trace: CallTrace) -> None:
         traces.append(trace)
 
-    async with AiohttpTransport.opened(connections=1) as transport:
+    async with AiohttpTransport.opened() as transport:
         connection = FlinksConnection(
             transport,
             base_url=str(settings.flinks_base_url),

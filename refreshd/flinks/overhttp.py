@@ -27,12 +27,12 @@ class AiohttpTransport:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, *, connections: int) -> AsyncIterator[Self]:
-        """A transport with a session of its own, of at most so many connections."""
+    async def opened(cls) -> AsyncIterator[Self]:
+        """A transport with a session of its own. It has as many connections as there are calls: the pool bounds those."""
         tracing = aiohttp.TraceConfig()
         tracing.on_request_headers_sent.append(_leave)
         async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections),
+            connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"refreshd/{__version__}"},
             timeout=aiohttp.ClientTimeout(total=None),

@@ -21,7 +21,7 @@ from refreshd.core.model import (
 from refreshd.core.totals import Deadlines, LedgerTotals
 from refreshd.ledger import rows
 from refreshd.ledger.fence import fenced
-from refreshd.ledger.totals import deadlines, totals
+from refreshd.ledger.totals import clock, deadlines, totals
 from refreshd.ports import PassRecord
 from refreshd.postgres import Database
 from refreshd.sqlfiles import load_queries
@@ -135,6 +135,10 @@ class PassQueries:
     async def accept_totals(self, *, now: datetime, if_before: datetime, term: Term) -> None:
         async with fenced(self._database, term) as session:
             await session.execute(*self._plan["accept_totals"](now=now, if_before=if_before))
+
+    async def clock(self) -> datetime:
+        """The time as the database has it."""
+        return await clock(self._database)
 
     async def totals(self, *, now: datetime) -> LedgerTotals:
         return await totals(self._database, now=now)

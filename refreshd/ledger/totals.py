@@ -55,6 +55,14 @@ async def totals(database: Database, *, now: datetime) -> LedgerTotals:
     )
 
 
+async def clock(database: Database) -> datetime:
+    """The time as the database has it."""
+    theirs = await database.value(_totals()["clock"]())
+    if not isinstance(theirs, datetime):
+        raise AssertionError("a clock says what time it is")
+    return theirs
+
+
 async def deadlines(database: Database, *, now: datetime, routine_start: datetime, polling: bool) -> Deadlines:
     """`polling`: the clock of cached calls counts."""
     async with database.snapshot() as session:

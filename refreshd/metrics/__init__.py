@@ -158,9 +158,18 @@ class Metrics:
         """The newest migration that the ledger has, and the newest that we know."""
         self._state = replace(self._state, schema_version=version, schema_expected=expected)
 
+    def set_clock_skew(self, seconds: float | None) -> None:
+        """How far our clock is ahead of the database's; None: not known."""
+        self._state = replace(self._state, clock_skew_seconds=seconds)
+
     def set_pool(self, pool: PoolUse | None) -> None:
         """The pool of the leadership that begins; None: it is over."""
         self._state = replace(self._state, pool=pool)
+
+    def follow_policy(self, policy: MetricsPolicy) -> None:
+        """The operator has set other thresholds, caps and limits."""
+        self._state = replace(self._state, policy=policy)
+        self._calls.show(policy.operations)
 
     def on_config_loaded(self, *, at: datetime) -> None:
         """The settings were read, at the start or anew, and are in force."""

@@ -4,6 +4,7 @@ Label sets that this installation can meet exist from the start at 0, because a 
 the pass id, never a RequestId or a LoginId.
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -147,10 +148,14 @@ class CallCounters:
             buckets=_WAIT_SECONDS,
             registry=registry,
         )
-        for operation in {operation_of(each) for each in policy.operations}:
-            self._show(operation)
+        self.show(policy.operations)
         for reason in CALL_FAILURES:
             self._failures.labels(reason)
+
+    def show(self, operations: Collection[Operation]) -> None:
+        """Begin the series of these calls at zero; a series that is there already stays as it is."""
+        for operation in {operation_of(each) for each in operations}:
+            self._show(operation)
 
     def _show(self, operation: Operation) -> None:
         name = operation.value

@@ -184,6 +184,11 @@ _PROCESS = (
         "When the settings that are in force were read.",
         always(lambda state: None if state.config is None else seconds(state.config.succeeded_at)),
     ),
+    Gauge(
+        "refreshd_clock_skew_seconds",
+        "How far the leader's clock is ahead of the database's (negative: behind); more than a minute: mend the time of its host.",
+        always(lambda state: state.clock_skew_seconds),
+    ),
     Gauge("refreshd_leader", "1 while this daemon holds the lease.", always(lambda state: float(state.leading))),
     Gauge(
         "refreshd_ready_condition",

@@ -90,4 +90,5 @@ class State:
     schema_expected: int | None = None
     pool: PoolUse | None = None
     config: ConfigLoad | None = None
+    clock_skew_seconds: float | None = None
     conditions: Mapping[Condition, bool] = field(default_factory=lambda: MappingProxyType({}))

@@ -2,6 +2,7 @@
 
 from refreshd.settings.load import load_settings
 from refreshd.settings.model import Settings
+from refreshd.settings.reload import changed, require_reloadable
 from refreshd.settings.table import ShownSetting, settings_in_force, settings_table
 from refreshd.settings.values import (
     Integration,
@@ -25,7 +26,9 @@ __all__ = [
     "ScheduleAuth",
     "Settings",
     "ShownSetting",
+    "changed",
     "load_settings",
+    "require_reloadable",
     "settings_in_force",
     "settings_table",
 ]

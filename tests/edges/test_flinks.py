@@ -355,7 +355,7 @@ async def test_no_secret_and_nobodys_data_is_in_what_is_kept(office: Office, pla
 
 @pytest.fixture
 async def http() -> AsyncIterator[Office]:
-    async with AiohttpTransport.opened(connections=4) as transport:
+    async with AiohttpTransport.opened() as transport:
         yield Office(transport)
 
 

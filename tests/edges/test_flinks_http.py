@@ -56,7 +56,7 @@ class Sender:
 
 @pytest.fixture
 async def sender() -> AsyncIterator[Sender]:
-    async with AiohttpTransport.opened(connections=2) as transport:
+    async with AiohttpTransport.opened() as transport:
         yield Sender(transport)
 
 

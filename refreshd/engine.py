@@ -222,6 +222,8 @@ class Engine:
         self.left = self._queue.drop_waiting()
         waiting, in_flight = len(self.left), self._pool.in_flight
         self._pool.drain()
+        if in_flight:
+            _log.info("draining", in_flight=in_flight, grace_seconds=self._rhythm.grace)
         await self._end_within_grace(pool)
         cut_off = self._pool.in_flight
         if not pool.done():

@@ -249,6 +249,8 @@ def everything_happens(shown: Metrics) -> None:
     shown.set_pool(Pool())
     shown.on_config_loaded(at=NOW)
     shown.on_config_refused()
+    shown.follow_policy(policy())
+    shown.set_clock_skew(0.2)
     shown.database.waited(0.002)
     shown.database.ran("COMMIT;", 0.2, failed=True)
 

@@ -79,6 +79,16 @@ class Process:
     def terminate(self) -> None:
         self._send(signal.SIGTERM)
 
+    def hang_up(self) -> None:
+        """SIGHUP: read the settings anew."""
+        self._send(signal.SIGHUP)
+
+    def freeze(self) -> None:
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._send(signal.SIGCONT)
+
     def kill(self) -> None:
         self._send(signal.SIGKILL)
 

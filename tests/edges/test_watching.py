@@ -1,0 +1,211 @@
+"""Liveness is progress: what is stuck is late by its own deadline; what waits for a database, a vendor or a lease is not."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from unittest.mock import patch
+
+import pytest
+
+from refreshd import watching
+from refreshd.core.errors import LedgerUnavailable, SettingsError
+from refreshd.engine import Counted
+from refreshd.health import Condition, Role
+from refreshd.leading import Given, Leading
+from refreshd.ledger import Ledger
+from refreshd.once import Tally
+from refreshd.pacing import Budget
+from refreshd.settings import Settings
+from refreshd.watching import Watch
+from tests.support.observed import totals
+from tests.support.virtual_loop import VirtualClock, run_virtual
+
+NOW = datetime(2026, 6, 18, 15, 0, tzinfo=UTC)
+
+
+class _Ahead:
+    """A clock that is wrong by so much."""
+
+    def __init__(self, by: timedelta) -> None:
+        self._by = by
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._by  # noqa: TID251 - held against the database's
+
+
+def _watch() -> Watch:
+    watch = Watch(Settings(), VirtualClock(NOW))
+    watch.begin()
+    return watch
+
+
+def _late(watch: Watch) -> tuple[str, ...]:
+    return watch.health.late(asyncio.get_running_loop().time())
+
+
+def _counted(skew_seconds: float | None = None) -> Counted:
+    return Counted(totals=totals(), deadlines=watching_deadlines(), plans=(), clock_skew_seconds=skew_seconds)
+
+
+def watching_deadlines() -> Any:
+    return cast("Any", type("Deadlines", (), {"lapsing": {}, "routine_due": {}})())
+
+
+def _played(story: Any) -> None:
+    async def main(_: VirtualClock) -> None:
+        await story()
+
+    run_virtual(main, NOW)
+
+
+def test_a_call_that_is_stuck_is_late_whatever_the_others_do() -> None:
+    async def story() -> None:
+        watch = _watch()
+        watch.lead()
+        with watch.working("call 1"):
+            for number in range(2, 12):
+                with watch.working(f"call {number}"):
+                    await asyncio.sleep(60)
+                watch.beat("passes")
+                watch.beat("totals")
+                watch.beat("event_loop")
+            assert [each.split(":")[0] for each in _late(watch)] == ["call 1"]
+        assert _late(watch) == ()
+
+    _played(story)
+
+
+@pytest.mark.parametrize("loop", ["passes", "totals"])
+def test_each_loop_of_a_leader_has_a_deadline(loop: str) -> None:
+    async def story() -> None:
+        watch = _watch()
+        watch.lead()
+        for _ in range(20):
+            await asyncio.sleep(60)
+            for other in {"passes", "totals", "event_loop"} - {loop}:
+                watch.beat(other)
+        assert [each.split(":")[0] for each in _late(watch)] == [loop]
+
+    _played(story)
+
+
+def test_a_source_query_that_never_ends_is_late() -> None:
+    async def story() -> None:
+        watch = Watch(Settings.model_validate({"source_query_file": "clients.sql"}), VirtualClock(NOW))
+        watch.lead()
+        await asyncio.sleep(7200)
+        for loop in ("passes", "totals"):
+            watch.beat(loop)
+        assert [each.split(":")[0] for each in _late(watch)] == ["feed"]
+
+    _played(story)
+
+
+def test_a_standby_and_a_daemon_without_a_database_are_alive_however_long_they_wait() -> None:
+    async def story() -> None:
+        watch = _watch()
+        watch.lead()
+        watch.leadership_failed(LedgerUnavailable("gone"))
+        watch.follow()
+        for _ in range(100):
+            await asyncio.sleep(29)
+            watch.beat("event_loop")
+        assert _late(watch) == ()
+        assert watch.health.readiness().role is Role.STANDBY
+
+    _played(story)
+
+
+def test_a_source_query_that_is_taken_out_of_the_settings_is_waited_for_no_more() -> None:
+    async def story() -> None:
+        watch = Watch(Settings.model_validate({"source_query_file": "clients.sql"}), VirtualClock(NOW))
+        watch.lead()
+        watch.follow_settings(Settings())
+        watch.lead()
+        await asyncio.sleep(7200)
+        for loop in ("passes", "totals"):
+            watch.beat(loop)
+        assert _late(watch) == ()
+
+    _played(story)
+
+
+# The clock ------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(75.4, "75 s ahead of"), (-120.0, "120 s behind")])
+def test_a_clock_that_disagrees_with_the_databases_takes_readiness_away_until_it_is_mended(
+    seconds: float, said: str
+) -> None:
+    async def story() -> None:
+        watch = _watch()
+        watch.lead()
+        watch.on_totals(_counted(seconds), 15.0)
+        assert said in watch.health.readiness().faults[Condition.CLOCK]
+        assert _late(watch) == (), "another start would not mend it"
+        watch.on_totals(_counted(0.3), 15.0)
+        assert Condition.CLOCK not in watch.health.readiness().faults
+
+    _played(story)
+
+
+def test_a_standby_says_nothing_of_a_skew_that_it_does_not_measure() -> None:
+    async def story() -> None:
+        watch = _watch()
+        watch.lead()
+        watch.on_totals(_counted(300.0), 15.0)
+        watch.follow()
+        assert Condition.CLOCK not in watch.health.readiness().faults
+        assert watch.metrics.registry.get_sample_value("refreshd_clock_skew_seconds") is None
+
+    _played(story)
+
+
+@pytest.mark.parametrize("by", [timedelta(minutes=10), timedelta(minutes=-10)])
+async def test_the_skew_is_measured_against_the_database(ledger: Ledger, by: timedelta) -> None:
+    anything = cast("Any", None)
+    given = Given(
+        url="", ledger=ledger, lease=anything, budget=Budget(30), transport=anything, clock=cast("Any", _Ahead(by))
+    )
+    settings = Settings.model_validate({"flinks_base_url": "http://127.0.0.1/v3"})
+    leading = Leading(settings, given, Tally(lambda _: None, lambda _: None))
+    counted = await leading._count()
+    assert counted.clock_skew_seconds == pytest.approx(by.total_seconds(), abs=60)
+
+
+def test_scaled_dates_are_not_held_against_the_database() -> None:
+    scaled = Settings.model_validate({"scaled_dates": "2026-01-05T16:00:00+00:00*720@1767628800"})
+    assert scaled.scaled_dates is not None
+    leading = object.__new__(Leading)
+    leading._settings = scaled
+    assert asyncio.run(leading._skew()) is None
+
+
+# Settings -------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_refused_settings_are_told_to_whoever_looks_until_good_ones_are_loaded() -> None:
+    async def story() -> None:
+        watch = _watch()
+        watch.settings_refused(SettingsError("REFRESHD_RATE_PER_MINUTE: must be 1 or more"))
+        assert any("the old ones are in force" in each for each in watch.health.readiness().remarks)
+        watch.follow_settings(Settings(rate_per_minute=60))
+        assert not watch.health.readiness().remarks
+        assert watch.metrics.registry.get_sample_value("refreshd_flinks_limiter_capacity_requests") == 60
+
+    _played(story)
+
+
+def test_the_limit_of_a_call_follows_the_settings() -> None:
+    async def story() -> None:
+        watch = _watch()
+        watch.follow_settings(Settings.model_validate({"timeout_fetch": "20m"}))
+        with watch.working("call 1"), patch.object(watching, "_LAG_WITHIN_SECONDS", 1e9):
+            await asyncio.sleep(20 * 60)
+            watch.beat("event_loop")
+            assert _late(watch) == ()
+            await asyncio.sleep(6 * 60)
+            watch.beat("event_loop")
+            assert [each.split(":")[0] for each in _late(watch)] == ["call 1"]
+
+    _played(story)

@@ -8,6 +8,7 @@ from refreshd.settings import Settings, changed, require_reloadable
 
 _ANOTHER: dict[str, object] = {
     "database_url": "postgresql://elsewhere/db",
+    "database_direct_url": "postgresql://elsewhere/direct",
     "database_schema": "elsewhere",
     "flinks_base_url": "https://other-api.private.fin.ag/v3",
     "flinks_customer_id": "43387ca6-0391-4c82-857d-70d95f087ecb",

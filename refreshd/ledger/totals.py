@@ -57,9 +57,10 @@ async def totals(database: Database, *, now: datetime) -> LedgerTotals:
 
 async def clock(database: Database) -> datetime:
     """The time as the database has it."""
-    theirs = await database.value(_totals()["clock"]())
-    if not isinstance(theirs, datetime):
-        raise AssertionError("a clock says what time it is")
+    row = await database.row(_totals()["clock"]())
+    if row is None:
+        raise AssertionError("a SELECT of a scalar has one row")
+    theirs: datetime = row["at"]
     return theirs
 
 

@@ -123,6 +123,6 @@ FROM login
 WHERE active AND lane IS NOT NULL AND routine_at < :routine_start
 GROUP BY lane, lapses_at;
 
--- name: clock()$
+-- name: clock()^
 -- The time as the database has it, to hold ours against.
-SELECT clock_timestamp();
+SELECT clock_timestamp() AS at;

@@ -122,8 +122,7 @@ class WorkQueue:
 
     def drop_waiting(self) -> Sequence[Conversation]:
         """Forget calls that wait for their time; the tables still say that they are due. Returns them, for a successor in this process."""
-        dropped = self._waiting.clear()
-        for each in dropped:
+        for each in (dropped := self._waiting.clear()):
             self._forget(each)
         return dropped
 

@@ -230,8 +230,7 @@ class Engine:
             pool.cancel()
         self.left = (*self.left, *self._queue.drop_waiting())
         self.drained = Drained(waiting=waiting, in_flight=in_flight, cut_off=cut_off)
-        log = _log.warning if cut_off else _log.info
-        log("drained", in_flight=in_flight, cut_off=cut_off, left_waiting=waiting)
+        _log.info("drained", in_flight=in_flight, cut_off=cut_off, left_waiting=waiting)
 
     async def _end_within_grace(self, pool: asyncio.Task[None]) -> None:
         async with asyncio.TaskGroup() as group:

@@ -7,6 +7,10 @@ SELECT
     pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on' AS read_only,
     clock_timestamp() AS clock;
 
+-- name: clock()^
+-- The time as the database has it, to hold ours against.
+SELECT clock_timestamp() AS at;
+
 -- name: identity()^
 -- Two sessions that see the same here are on the same ledger of the same server.
 SELECT pg_postmaster_start_time() AS started_at, pg_database.oid AS database, 'lease'::regclass::oid AS ledger

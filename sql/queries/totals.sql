@@ -122,7 +122,3 @@ SELECT
 FROM login
 WHERE active AND lane IS NOT NULL AND routine_at < :routine_start
 GROUP BY lane, lapses_at;
-
--- name: clock()^
--- The time as the database has it, to hold ours against.
-SELECT clock_timestamp() AS at;

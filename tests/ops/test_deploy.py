@@ -131,7 +131,7 @@ def test_the_unit_promises_nothing_that_the_daemon_does_not_do() -> None:
     service = unit(UNIT.read_text(encoding="utf-8"))["Service"]
     assert service["Type"] == "exec"
     assert "WatchdogSec" not in service
-    assert "ExecReload" not in service
+    assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert float(service["TimeoutStopSec"]) >= GRACE_SECONDS + LAST_WORDS_SECONDS
 
 

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from refreshd.simulator.calls import Operation
+from tests.support.postgres import SCHEMA
 from tests.support.process import Process
 from tests.support.world import World, until, world
 
@@ -105,12 +106,10 @@ async def test_settings_with_a_fault_are_refused_as_a_whole_and_the_old_ones_sta
     file = tmp_path / "refreshd.toml"
     async with world(database_url, active=3) as here:
         _without(here, "REFRESHD_RATE_PER_MINUTE", "REFRESHD_DATABASE_SCHEMA")
-        schema = "ledger"
-        await here.sql.execute(f"ALTER SCHEMA {await here.sql.fetchval('SELECT current_schema()')} RENAME TO {schema}")
-        env = _write(file, rate_per_minute=6000, database_schema=schema)
+        env = _write(file, rate_per_minute=6000, database_schema=SCHEMA)
         async with here.started("run", env=env) as daemon:
             await daemon.logged("leading")
-            _write(file, **{"database_schema": schema, **settings})
+            _write(file, **{"database_schema": SCHEMA, **settings})
             daemon.hang_up()
             refused = await daemon.logged("settings_refused")
             assert said in str(refused["error"])
@@ -118,7 +117,7 @@ async def test_settings_with_a_fault_are_refused_as_a_whole_and_the_old_ones_sta
             assert await _metric(daemon, "refreshd_flinks_limiter_capacity_requests") == 6000
             assert "the old ones are in force" in await _readyz(daemon)
 
-            _write(file, rate_per_minute=3000, database_schema=schema)
+            _write(file, rate_per_minute=3000, database_schema=SCHEMA)
             daemon.hang_up()
             await daemon.logged("settings_reloaded")
             assert await _metric(daemon, "refreshd_config_last_reload_successful") == 1

@@ -123,9 +123,8 @@ class Watch:
 
     def _on_skew(self, seconds: float | None) -> None:
         self.metrics.set_clock_skew(seconds)
-        if seconds is None or abs(seconds) <= _SKEW_LIMIT_SECONDS:
-            self.health.holds(Condition.CLOCK)
-        else:
+        self.health.holds(Condition.CLOCK)
+        if seconds is not None and abs(seconds) > _SKEW_LIMIT_SECONDS:
             where = "ahead of" if seconds > 0 else "behind"
             self.health.fails(
                 Condition.CLOCK, f"our clock is {abs(seconds):.0f} s {where} the database's: mend the time of this host"
@@ -210,9 +209,8 @@ class Watch:
         at = _loop_seconds()
         self.health.expect("passes", within_seconds=interval + _PASS_GRACE_SECONDS, at=at)
         self.health.expect("totals", within_seconds=_PASS_GRACE_SECONDS, at=at)
-        if self._settings.source_query_file is None:
-            self.health.forget("feed")
-        else:
+        self.health.forget("feed")
+        if self._settings.source_query_file is not None:
             self.health.expect("feed", within_seconds=_FEED_SECONDS, at=at)
         self.metrics.lead()
         self._show_conditions()

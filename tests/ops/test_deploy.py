@@ -45,7 +45,7 @@ def needs(command: str, package: str) -> str:
 
 def secrets_in(directory: Path) -> Path:
     """Every secret as a file of its own name."""
-    for name in SECRETS - {"source_database_url", "database_direct_url"}:
+    for name in SECRETS - {"source_database_url", "database_direct_url", "operators"}:
         text = "postgresql://refreshd@db/app" if name == "database_url" else f"a {name}"
         (directory / name).write_text(f"{text}\n", encoding="utf-8")
     return directory

@@ -138,7 +138,7 @@ def test_the_unit_promises_nothing_that_the_daemon_does_not_do() -> None:
 def test_what_the_unit_hands_over_makes_complete_settings(tmp_path: Path) -> None:
     service = unit(UNIT.read_text(encoding="utf-8"))["Service"]
     given = dict(line.split(":", 1) for line in service["LoadCredential"].splitlines())
-    assert given.keys() == SECRETS - {"source_database_url", "database_direct_url"}
+    assert given.keys() == SECRETS - {"source_database_url", "database_direct_url", "operators"}
     assert all(Path(path).name == name for name, path in given.items())
     config = DEPLOY / "systemd" / Path(service["Environment"].removeprefix("REFRESHD_CONFIG=")).name
     settings = loaded({"CREDENTIALS_DIRECTORY": str(secrets_in(tmp_path))}, config)

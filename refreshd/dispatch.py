@@ -25,7 +25,8 @@ from refreshd.core.turn import Turn, advance, fail
 from refreshd.pacing import Permit
 from refreshd.ports import Leadership, WorkLedger
 from refreshd.restraint import Restraint
-from refreshd.work import Task, WorkQueue
+from refreshd.waiting import Task
+from refreshd.work import WorkQueue
 
 _log = structlog.get_logger(__name__)
 

@@ -23,7 +23,8 @@ from refreshd.reconcile import Reconciler
 from refreshd.recorder import Recorder
 from refreshd.restraint import Restraint
 from refreshd.settings import Mode, Settings
-from refreshd.work import Task, WorkQueue
+from refreshd.waiting import Task
+from refreshd.work import WorkQueue
 
 TOTALS_SECONDS = 15.0
 

@@ -9,6 +9,15 @@ import itertools
 from dataclasses import dataclass, field
 
 from refreshd.core.conversation import Conversation, Kind
+from refreshd.core.urgency import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One call to make now."""
+
+    conversation: Conversation
+    source: Source
 
 
 @dataclass(order=True, slots=True)

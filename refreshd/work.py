@@ -8,7 +8,7 @@ latest, until the source's own deadline.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
@@ -26,7 +26,7 @@ from refreshd.core.model import Credential, FetchDepth, Lane, LoginId, PassId
 from refreshd.core.urgency import Source
 from refreshd.lanes import Lanes
 from refreshd.ports import Clock, DueChange, DueLogin, Leadership, WorkLedger
-from refreshd.waiting import WaitingLines
+from refreshd.waiting import Task, WaitingLines
 
 _log = structlog.get_logger(__name__)
 
@@ -35,14 +35,6 @@ T = TypeVar("T")
 _LOCKED_SECONDS = 2.0
 _LANES = {Source.SAVABLE: Lane.SAVABLE, Source.REST: Lane.REST}
 _TO_AUTHORIZE = frozenset({Step.MINT, Step.AUTHORIZE})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One call to make now."""
-
-    conversation: Conversation
-    source: Source
 
 
 class WorkQueue:

@@ -17,7 +17,8 @@ from refreshd.core.turn import advance
 from refreshd.ledger import Ledger
 from refreshd.ports import DueChange
 from refreshd.postgres import Connection, Database, connect
-from refreshd.work import Task, WorkQueue
+from refreshd.waiting import Task
+from refreshd.work import WorkQueue
 from tests.support.ledger import NOW, intend_all, judge_all, link, login_id
 from tests.support.postgres import SCHEMA
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from refreshd.core.canary import PlanUnderWay
 from refreshd.core.effects import Effect
-from refreshd.core.guard import GuardedPlan, Withheld
+from refreshd.core.guard import AdmittedPlan, GuardedPlan, Withheld
 from refreshd.core.model import (
     CallTrace,
     Change,
@@ -89,8 +90,14 @@ class PassLedger(Protocol):
         """Logins that want this change and that no held plan and no open intent covers, by LoginId, from `after` on."""
         ...
 
-    async def approved_candidates(self, change: Change, *, now: datetime, limit: int) -> Sequence[PlannedChange]:
-        """Likewise, of plans whose approval still runs; each carries `approved_by`."""
+    async def plans_under_way(self, change: Change, *, now: datetime) -> Sequence[PlanUnderWay]:
+        """Approved and admitted plans whose time runs, the oldest first."""
+        ...
+
+    async def approved_candidates(
+        self, change: Change, *, now: datetime, limit: int, plan_id: PlanId | None = None
+    ) -> Sequence[PlannedChange]:
+        """Likewise, of plans under way, or of one of them; each carries `approved_by`."""
         ...
 
     async def reassertions(self, *, now: datetime, confirmed_before: datetime, limit: int) -> Sequence[PlannedChange]:
@@ -105,8 +112,18 @@ class PassLedger(Protocol):
         """Cover every present candidate of `held.change` with the plan, set-wise, and have them judged again."""
         ...
 
+    async def admit(
+        self, admitted: AdmittedPlan, *, now: datetime, until: datetime, pass_id: PassId, term: Term
+    ) -> bool:
+        """Cover every present candidate with the plan, until then. False, and nothing, where they are not those that were weighed."""
+        ...
+
+    async def hold_back(self, plan_id: PlanId, why: Withheld, *, now: datetime, pass_id: PassId, term: Term) -> int:
+        """Hold the rest of a plan under way, and have it judged again. Returns how many logins that is."""
+        ...
+
     async def close_empty_plans(self, *, now: datetime, term: Term) -> None:
-        """Close plans that cover no login any more."""
+        """Close plans that cover no login any more; the day of an admitted one may be over."""
         ...
 
     async def accept_totals(self, *, now: datetime, if_before: datetime, term: Term) -> None:

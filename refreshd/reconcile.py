@@ -14,10 +14,11 @@ from typing import Protocol
 import structlog
 
 from refreshd.banks import BankLedger, Banks
-from refreshd.core import guard, planner
-from refreshd.core.guard import GuardedPlan, GuardPolicy, Withheld
+from refreshd.core import canary, guard, planner
+from refreshd.core.canary import PlanUnderWay
+from refreshd.core.guard import AdmittedPlan, GuardedPlan, GuardPolicy, Withheld
 from refreshd.core.judge import JudgePolicy, judge
-from refreshd.core.model import Change, HeldPlan, LoginId, PassId, PlanState, Term
+from refreshd.core.model import Change, HeldPlan, LoginId, PassId, PlanState, PlanTotals, Term
 from refreshd.ports import Clock, Leadership, PassLedger, PassRecord
 
 _log = structlog.get_logger(__name__)
@@ -142,20 +143,36 @@ class Reconciler:
     async def _change(self, this: _Pass, tally: _Tally) -> None:
         held_before = tally.held
         for change in Change:
-            await self._intend_approved(this, change, tally)
-            await self._intend_or_hold(this, change, tally)
+            await self._weigh(this, change, tally)
+            await self._carry_out(this, change, tally)
         await self._reassert(this, tally)
         if tally.held > held_before:
             await self._judge(this, tally)
         else:
             await self._ledger.accept_totals(now=this.now, if_before=this.now - ACCEPT_AFTER, term=this.term)
 
-    async def _intend_approved(self, this: _Pass, change: Change, tally: _Tally) -> None:
-        approved = await self._ledger.approved_candidates(change, now=this.now, limit=PLANNED_AT_ONCE)
-        if approved:
-            await self._intend(this, guard.admit_approved(planner.plan(approved), change), tally)
+    async def _carry_out(self, this: _Pass, change: Change, tally: _Tally) -> None:
+        """Of each plan that was approved or admitted, as many as its canaries allow; what they speak against is held."""
+        for each in await self._ledger.plans_under_way(change, now=this.now):
+            if each.canary is not None and each.canary.unexpected:
+                await self._hold_back(this, change, each, tally)
+                continue
+            room = canary.may_follow(each.canary, PLANNED_AT_ONCE)
+            members = await self._ledger.approved_candidates(change, now=this.now, limit=room, plan_id=each.plan_id)
+            if members:
+                await self._intend(this, guard.admit_under_way(planner.plan(members), change, each), tally)
 
-    async def _intend_or_hold(self, this: _Pass, change: Change, tally: _Tally) -> None:
+    async def _hold_back(self, this: _Pass, change: Change, plan: PlanUnderWay, tally: _Tally) -> None:
+        totals = await self._ledger.plan_totals(now=this.now)
+        withheld = guard.hold_back(plan, change, totals, self._policy.guard)
+        if withheld is not None:
+            tally.held += await self._ledger.hold_back(
+                plan.plan_id, withheld, now=this.now, pass_id=this.pass_id, term=this.term
+            )
+            tally.withheld.append(withheld)
+
+    async def _weigh(self, this: _Pass, change: Change, tally: _Tally) -> None:
+        """All that waits and no plan covers yet: held as a whole, admitted as a whole, or intended at once where it is little."""
         with tally.phase("guard"):
             totals = await self._ledger.plan_totals(now=this.now)
             withheld = guard.weigh(change, totals, self._policy.guard)
@@ -163,9 +180,20 @@ class Reconciler:
                 await self._hold(this, change, withheld, tally)
                 return
             waiting = await self._ledger.candidates(change, now=this.now, after=None, limit=PLANNED_AT_ONCE)
+            if canary.wants_canary(len(waiting)):
+                await self._admit_whole(this, change, totals, tally)
+                return
             admitted = guard.admit(planner.plan(waiting), change, totals, self._policy.guard)
         if waiting and isinstance(admitted, GuardedPlan):
             await self._intend(this, admitted, tally)
+
+    async def _admit_whole(self, this: _Pass, change: Change, totals: PlanTotals, tally: _Tally) -> None:
+        digest = await self._digest(change, this.now)
+        admitted = guard.admit_whole(digest.plan_id(), digest.count, change, totals, self._policy.guard)
+        if isinstance(admitted, AdmittedPlan):
+            until = this.now + guard.WINDOW
+            await self._ledger.admit(admitted, now=this.now, until=until, pass_id=this.pass_id, term=this.term)
+            await self._judge(this, tally)
 
     async def _reassert(self, this: _Pass, tally: _Tally) -> None:
         before = this.now - self._policy.judge.reassert_after

@@ -77,11 +77,12 @@ CREATE TABLE reconcile_pass (
     failure text
 );
 
--- A plan is stored when the guard holds it; its members are the logins that carry its plan_id.
+-- A plan is stored when the guard holds it, or admits one that is large enough for a canary (then `approved_*` say how long its word
+-- lasts); its members are the logins that carry its plan_id.
 CREATE TABLE plan (
     plan_id text PRIMARY KEY CHECK (plan_id <> ''),
     change text NOT NULL CHECK (change IN ('disable', 'enable')),
-    state text NOT NULL CHECK (state IN ('held', 'approved', 'rejected', 'closed')),
+    state text NOT NULL CHECK (state IN ('held', 'approved', 'admitted', 'rejected', 'closed')),
     held_at timestamptz NOT NULL,
     pass_id bigint,
     reason text NOT NULL,
@@ -101,10 +102,12 @@ CREATE TABLE plan (
     approval_reason text,
     rejected_at timestamptz,
     rejection_reason text,
+    -- begins with a few of its changes; the rest waits for Flinks' answers about these
+    canary boolean NOT NULL DEFAULT false,
     CHECK ((state = 'rejected') = (rejected_at IS NOT NULL)),
     CHECK ((rejected_at IS NULL) = (rejection_reason IS NULL)),
     CHECK ((approved_at IS NULL) = (approved_until IS NULL)),
-    CHECK ((state = 'approved') <= (approved_until IS NOT NULL))
+    CHECK ((state IN ('approved', 'admitted')) <= (approved_until IS NOT NULL))
 );
 
 CREATE INDEX plan_open ON plan (held_at) WHERE state <> 'closed';
@@ -207,8 +210,8 @@ CREATE TABLE schedule_change (
     login_id uuid NOT NULL,
     change text NOT NULL CHECK (change IN ('disable', 'enable')),
     event text NOT NULL CHECK (event IN (
-        'held', 'approved', 'rejected', 'intended', 'sent', 'confirmed', 'failed', 'withdrawn', 'undone')),
-    -- NULL for held, approved and rejected, and for an answer that came after its intent was withdrawn
+        'held', 'admitted', 'approved', 'rejected', 'intended', 'sent', 'confirmed', 'failed', 'withdrawn', 'undone')),
+    -- NULL for held, admitted, approved and rejected, and for an answer that came after its intent was withdrawn
     intent_id bigint,
     at timestamptz NOT NULL,
     reason text NOT NULL,
@@ -227,6 +230,20 @@ CREATE INDEX schedule_change_by_plan ON schedule_change (plan_id, login_id) WHER
 CREATE INDEX schedule_change_by_pass ON schedule_change (pass_id, event_id) WHERE pass_id IS NOT NULL;
 CREATE INDEX schedule_change_in_caps ON schedule_change (change, at, login_id)
     WHERE event IN ('intended', 'confirmed') AND NOT outside_caps;
+
+-- The first logins of a plan, and whether Flinks answered about each as expected; NULL while it has not answered.
+CREATE TABLE canary (
+    plan_id text NOT NULL REFERENCES plan (plan_id),
+    login_id uuid NOT NULL,
+    answer text CHECK (answer IN ('expected', 'unexpected')),
+    answered_at timestamptz,
+    code text,
+    detail text,
+    PRIMARY KEY (plan_id, login_id),
+    CHECK ((answer IS NULL) = (answered_at IS NULL))
+);
+
+CREATE INDEX canary_unanswered ON canary (login_id) WHERE answer IS NULL;
 
 -- Append-only: what people decided, who, and why.
 CREATE TABLE decision (

@@ -47,13 +47,16 @@ def show_plan(screen: Screen, plan: HeldPlan, now: datetime) -> None:
     what = f"{plan.change} {phrases.counted(plan.remaining, 'login')}"
     gone = plan.logins - plan.remaining
     screen.title(f"Plan {plan.plan_id}: {what}" + (f" (of {phrases.number(plan.logins)})" if gone else ""))
-    screen.line(f"Held {phrases.age(plan.held_at, now)}: {plan.sentence}.", indent=2)
+    made = "Made" if plan.reason == "within_caps" else "Held"
+    screen.line(f"{made} {phrases.age(plan.held_at, now)}: {plan.sentence}.", indent=2)
     screen.line(_standing(plan, now), indent=2)
 
 
 def _standing(plan: HeldPlan, now: datetime) -> Text:
     if plan.state is PlanState.CLOSED:
         return Text("Closed: it covers no login any more.", "dim")
+    if plan.state is PlanState.ADMITTED:
+        return Text(f"The guard lets it through until {phrases.when(plan.approved_until, now)}.", "green")
     if plan.approved_until is not None and plan.approved_until > now:
         why = f": {clean(plan.approval_reason)}" if plan.approval_reason else ""
         return Text(f"Approved until {phrases.when(plan.approved_until, now)}{why}.", "green")

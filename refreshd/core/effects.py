@@ -55,7 +55,10 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeFailed:
-    """A change was sent and not confirmed; the intent stays open and is tried again not before the given time."""
+    """A change was sent and not confirmed; the intent stays open and is tried again not before the given time.
+
+    `unexpected`: it speaks against the whole plan (`core.canary`), not only against the moment.
+    """
 
     login_id: LoginId
     change: Change
@@ -64,6 +67,7 @@ class ChangeFailed:
     code: str | None
     attempts: int
     not_before: datetime
+    unexpected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,19 @@ How much may be disabled without a person (design section 6, rule 4):
 | fewer than half of the active logins last accepted          | held: shrunk_ledger                          |
 | N + disabled in 24 h > min(count, max(5, fraction x not off)) | held as a whole: count or fraction         |
 | else                                                        | admitted                                     |
+
+A plan of more than 20 that is admitted or approved begins with five of them (`core.canary`); one answer of Flinks that is not as
+expected, and the rest is held: canary.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 
+from refreshd.core import canary
+from refreshd.core.canary import PlanUnderWay
 from refreshd.core.evidence import approval_runs
 from refreshd.core.model import (
     Change,
@@ -28,6 +34,7 @@ from refreshd.core.model import (
     Intent,
     LoginId,
     Plan,
+    PlanId,
     PlannedChange,
     PlanState,
     PlanTotals,
@@ -49,6 +56,7 @@ class HoldReason(StrEnum):
     SHRUNK_LEDGER = "shrunk_ledger"
     COUNT = "count"
     FRACTION = "fraction"
+    CANARY = "canary"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +69,27 @@ class GuardPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedPlan:
-    """A plan that may be stored as intents. `outside_caps`: a person, or an earlier confirmation, has answered for it."""
+    """A plan that may be stored as intents. `outside_caps`: a person, or an earlier confirmation, has answered for it.
+
+    `canary`: the rest of the stored plan waits for what Flinks says about these.
+    """
 
     plan: Plan
     change: Change
     outside_caps: bool
+    canary: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedPlan:
+    """A plan within the caps, large enough to begin with a canary: it is stored, and carried out as an approved one is."""
+
+    plan_id: PlanId
+    change: Change
+    logins: int
+    sentence: str
+    allowance: int
+    weighed: Weighed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,10 +197,48 @@ def admit(plan: Plan, change: Change, totals: PlanTotals, policy: GuardPolicy) -
     return GuardedPlan(plan=kept, change=change, outside_caps=False)
 
 
-def admit_approved(plan: Plan, change: Change) -> GuardedPlan:
-    """Let through the members of approved plans, and nobody else."""
-    kept = _only(plan, (each for each in plan.changes if each.change is change and each.approved_by))
-    return GuardedPlan(plan=kept, change=change, outside_caps=True)
+def admit_whole(
+    plan_id: PlanId, logins: int, change: Change, totals: PlanTotals, policy: GuardPolicy
+) -> AdmittedPlan | Withheld:
+    """Let all that waits through as one plan with a canary, or withhold it."""
+    withheld = _weigh(change, max(_waiting(change, totals), logins), totals, policy)
+    if withheld:
+        return withheld
+    sentence = f"within the caps; {canary.CANARIES} begin, and the rest of {logins} goes when Flinks has confirmed these as expected"
+    return AdmittedPlan(
+        plan_id=plan_id,
+        change=change,
+        logins=logins,
+        sentence=sentence,
+        allowance=allowance(policy, totals.not_confirmed_off),
+        weighed=weighed(change, totals, policy),
+    )
+
+
+def hold_back(under_way: PlanUnderWay, change: Change, totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
+    """Withhold the rest of a plan one of whose canaries was answered in a way that nobody expected."""
+    answers = under_way.canary
+    if answers is None or not answers.unexpected:
+        return None
+    odd = f"{answers.unexpected} of the first {answers.unexpected + answers.expected + answers.open}"
+    return Withheld(
+        reason=HoldReason.CANARY,
+        sentence=f"Flinks answered about {odd} in a way that was not expected ({answers.said or 'no words'}); the rest was not sent",
+        allowance=allowance(policy, totals.not_confirmed_off),
+        weighed=weighed(change, totals, policy),
+    )
+
+
+def admit_under_way(plan: Plan, change: Change, under_way: PlanUnderWay) -> GuardedPlan:
+    """Let through members of a plan that a person approved, or that was admitted before, as many as its canaries allow."""
+    mine = (each for each in plan.changes if each.change is change and each.approved_by == under_way.plan_id)
+    room = canary.may_follow(under_way.canary, len(plan.changes))
+    return GuardedPlan(
+        plan=_only(plan, islice(mine, room)),
+        change=change,
+        outside_caps=under_way.state is PlanState.APPROVED,
+        canary=not canary.is_over(under_way.canary),
+    )
 
 
 def admit_reassertions(plan: Plan) -> GuardedPlan:

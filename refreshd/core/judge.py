@@ -81,7 +81,7 @@ def _refused_inactive(case: _Case) -> Verdict | None:
 
 def _withheld(case: _Case) -> Verdict | None:
     hold = case.evidence.hold
-    if hold is None:
+    if hold is None or hold.state is PlanState.ADMITTED:
         return None
     if hold.approved_until is not None and approval_runs(case.evidence, case.now):
         sentence = f"without an active client and not confirmed off; plan {hold.plan_id} is approved until {_at(hold.approved_until)}"

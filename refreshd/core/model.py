@@ -186,13 +186,14 @@ class PlanState(StrEnum):
 
     HELD = "held"
     APPROVED = "approved"
+    ADMITTED = "admitted"
     REJECTED = "rejected"
     CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """The stored plan that covers the login; approved while `now < approved_until`."""
+    """The stored plan that covers the login; it may go ahead while `now < approved_until`."""
 
     plan_id: PlanId
     approved_until: datetime | None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from refreshd.core import backoff, codes, wire
+from refreshd.core import backoff, canary, codes, wire
 from refreshd.core.conversation import (
     POLL_LIMIT,
     POLL_SECONDS,
@@ -147,7 +147,7 @@ def _refusal(conversation: Conversation, answer: wire.CodeAnswer, now: datetime)
 def _change_refused(conversation: Conversation, answer: wire.CodeAnswer, said: FlinksError, now: datetime) -> Turn:
     if not (answer.unknown_login or answer.reaction is Reaction.PERMANENT):
         return fail(conversation, said, now)
-    failed = _change_failed(conversation, said, now, backoff.quarantined_until(now))
+    failed = replace(_change_failed(conversation, said, now, backoff.quarantined_until(now)), unexpected=True)
     return Turn(effects=(failed, _refusal(conversation, answer, now)), trouble=said, gave_up=True)
 
 
@@ -287,4 +287,5 @@ def _change_failed(conversation: Conversation, error: FlinksError, now: datetime
         code=error.code,
         attempts=conversation.attempts,
         not_before=later,
+        unexpected=conversation.step is Step.SET and canary.is_unexpected(error),
     )

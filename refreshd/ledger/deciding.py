@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from refreshd.core.canary import WITHOUT_CANARY
 from refreshd.core.errors import PlanUnknown
 from refreshd.core.model import Pause, PlanId, PlanState
 from refreshd.ledger import rows
@@ -16,6 +17,7 @@ class DecidingQueries:
         self._database = database
         self._plan = load_queries("plan")
         self._decision = load_queries("decision")
+        self._canary = load_queries("canary")
 
     async def find_plan(self, prefix: str, *, closed_too: bool = False) -> PlanId:
         """The one plan whose id begins so. Raises PlanUnknown, also for one that is closed unless `closed_too`."""
@@ -37,7 +39,11 @@ class DecidingQueries:
         """
         known, words = await self.find_plan(plan_id), rows.storable(reason) or ""
         async with self._database.transaction() as session:
-            await session.execute(*self._plan["approve"](plan_id=known, now=now, until=until, reason=words))
+            approve = self._plan["approve"](
+                plan_id=known, now=now, until=until, reason=words, canary_above=WITHOUT_CANARY
+            )
+            await session.execute(*approve)
+            await session.execute(*self._canary["forget"](plan_id=known))
             await session.execute(*self._plan["accept_first_totals"](plan_id=known, now=now))
             await self._note(session, "approve", by=by, reason=reason, now=now, plan_id=known)
             return await self._tell_members(session, known, "approved", words, now)

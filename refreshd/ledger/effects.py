@@ -15,6 +15,7 @@ class Effects:
 
     def __init__(self) -> None:
         self._queries = load_queries("effect")
+        self._canary = load_queries("canary")
 
     async def store(self, session: Session, effects: Sequence[Effect], *, term: Term) -> None:
         """Where a login has several effects, a later one is stored after an earlier one."""
@@ -23,21 +24,40 @@ class Effects:
                 await session.execute(*statement)
 
     def _statements(self, turn: Sequence[Effect], term: Term) -> Iterator[Statement]:
-        confirmed = of_kind(Confirmed, turn)
         if sightings := of_kind(Sighting, turn):
             yield self._sightings(sightings)
         if deferrals := of_kind(Deferral, turn):
             yield self._deferrals(deferrals)
         if refusals := of_kind(Refused, turn):
             yield self._refusals(refusals)
+        yield from self._changes(of_kind(Confirmed, turn), of_kind(ChangeFailed, turn), term)
+        if fetched := of_kind(AccountData, turn):
+            yield self._account_data(fetched)
+
+    def _changes(
+        self, confirmed: Sequence[Confirmed], failures: Sequence[ChangeFailed], term: Term
+    ) -> Iterator[Statement]:
+        """The canaries first: what follows closes the intents, which tell of which plan they are."""
+        odd = [each for each in failures if each.unexpected]
+        if confirmed or odd:
+            yield self._canaries(confirmed, odd)
         if off := [each for each in confirmed if each.change is Change.DISABLE]:
             yield self._confirmations("confirmed_off", off, term)
         if on := [each for each in confirmed if each.change is Change.ENABLE]:
             yield self._confirmations("confirmed_on", on, term)
-        if failures := of_kind(ChangeFailed, turn):
+        if failures:
             yield self._failed_changes(failures, term)
-        if fetched := of_kind(AccountData, turn):
-            yield self._account_data(fetched)
+
+    def _canaries(self, confirmed: Sequence[Confirmed], odd: Sequence[ChangeFailed]) -> Statement:
+        answered: tuple[Confirmed | ChangeFailed, ...] = (*confirmed, *odd)
+        return self._canary["answered"](
+            login_ids=[each.login_id for each in answered],
+            changes=[each.change.value for each in answered],
+            answers=["expected"] * len(confirmed) + ["unexpected"] * len(odd),
+            codes=[None] * len(confirmed) + [storable(each.code) for each in odd],
+            details=[None] * len(confirmed) + [storable(each.error) for each in odd],
+            answered_ats=[*(each.confirmed_at for each in confirmed), *(each.failed_at for each in odd)],
+        )
 
     def _sightings(self, sightings: Sequence[Sighting]) -> Statement:
         return self._queries["sightings"](

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from refreshd.core.guard import WINDOW, GuardedPlan
+from refreshd.core.canary import PlanUnderWay
+from refreshd.core.guard import WINDOW, AdmittedPlan, GuardedPlan, Withheld
 from refreshd.core.model import (
     Change,
     ChangeReason,
@@ -13,7 +14,9 @@ from refreshd.core.model import (
     HeldPlan,
     LoginId,
     PassId,
+    PlanId,
     PlannedChange,
+    PlanState,
     PlanTotals,
     Term,
     Verdict,
@@ -23,13 +26,25 @@ from refreshd.ledger import rows
 from refreshd.ledger.fence import fenced
 from refreshd.ledger.totals import clock, deadlines, totals
 from refreshd.ports import PassRecord
-from refreshd.postgres import Database
+from refreshd.postgres import Database, Statement
 from refreshd.sqlfiles import load_queries
 
 WHOLE_FLEET_SECONDS = 3_600.0
 """What a statement may take that marks millions of logins; the lease is renewed beside it."""
 
 _FIRST = UUID(int=0)
+
+
+_WITHIN_CAPS = "within_caps"
+
+
+class _OthersWaitError(Exception):
+    """Between weighing and covering the candidates changed."""
+
+
+def _exactly(weighed: int, covered: int) -> None:
+    if covered != weighed:
+        raise _OthersWaitError
 
 
 class PassQueries:
@@ -40,6 +55,7 @@ class PassQueries:
         self._pass = load_queries("pass")
         self._verdict = load_queries("verdict")
         self._plan = load_queries("plan")
+        self._canary = load_queries("canary")
         self._login = load_queries("login")
 
     async def start_pass(self, *, now: datetime, term: Term) -> PassId:
@@ -83,9 +99,16 @@ class PassQueries:
         found = await self._database.rows(query(now=now, after=after or _FIRST, limit=limit))
         return [rows.planned(row, change) for row in found]
 
-    async def approved_candidates(self, change: Change, *, now: datetime, limit: int) -> Sequence[PlannedChange]:
+    async def plans_under_way(self, change: Change, *, now: datetime) -> Sequence[PlanUnderWay]:
+        found = await self._database.rows(self._plan["carried_out"](change=change.value, now=now))
+        return [rows.plan_under_way(row) for row in found]
+
+    async def approved_candidates(
+        self, change: Change, *, now: datetime, limit: int, plan_id: PlanId | None = None
+    ) -> Sequence[PlannedChange]:
         query = self._plan["approved_disables" if change is Change.DISABLE else "approved_enables"]
-        return [rows.approved(row, change) for row in await self._database.rows(query(now=now, limit=limit))]
+        found = await self._database.rows(query(plan_id=plan_id, now=now, limit=limit))
+        return [rows.approved(row, change) for row in found]
 
     async def reassertions(self, *, now: datetime, confirmed_before: datetime, limit: int) -> Sequence[PlannedChange]:
         query = self._plan["reassertions"](now=now, confirmed_before=confirmed_before, limit=limit)
@@ -108,28 +131,78 @@ class PassQueries:
             term=term,
         )
         async with fenced(self._database, term) as session:
-            return int(await session.fetchval(*query))
+            intended = int(await session.fetchval(*query))
+            if plan.canary:
+                members = [each.login_id for each in changes]
+                for plan_id in {each.approved_by for each in changes}:
+                    await session.execute(*self._canary["add"](plan_id=plan_id, login_ids=members))
+        return intended
 
     async def hold(self, held: HeldPlan, *, now: datetime, pass_id: PassId, term: Term) -> None:
-        cover = self._plan["hold_disables" if held.change is Change.DISABLE else "hold_enables"]
-        opened = self._plan["open"](
-            plan_id=held.plan_id,
-            change=held.change.value,
-            now=now,
-            pass_id=pass_id,
-            reason=str(held.reason),
-            sentence=held.sentence,
-            logins=held.logins,
-            allowance=held.allowance,
-            **rows.weighed_columns(held.weighed),
-        )
+        opened = self._open(held, now=now, pass_id=pass_id, reason=held.reason)
         async with fenced(self._database, term) as session:
             await session.execute(*opened)
-            covered = cover(plan_id=held.plan_id, now=now, pass_id=pass_id, term=term, reason=str(held.reason))
-            await session.execute(*covered, timeout=WHOLE_FLEET_SECONDS)
+            await session.execute(*self._cover(held, "held", now, pass_id, term), timeout=WHOLE_FLEET_SECONDS)
+
+    async def admit(
+        self, admitted: AdmittedPlan, *, now: datetime, until: datetime, pass_id: PassId, term: Term
+    ) -> bool:
+        opened = self._open(admitted, now=now, pass_id=pass_id, reason=_WITHIN_CAPS, until=until)
+        try:
+            async with fenced(self._database, term) as session:
+                await session.execute(*opened)
+                await session.execute(*self._canary["forget"](plan_id=admitted.plan_id))
+                cover = self._cover(admitted, "admitted", now, pass_id, term)
+                _exactly(admitted.logins, await session.fetchval(*cover, timeout=WHOLE_FLEET_SECONDS))
+        except _OthersWaitError:
+            return False
+        return True
+
+    def _open(
+        self,
+        plan: HeldPlan | AdmittedPlan,
+        *,
+        now: datetime,
+        pass_id: PassId,
+        reason: str,
+        until: datetime | None = None,
+    ) -> Statement:
+        return self._plan["open"](
+            plan_id=plan.plan_id,
+            change=plan.change.value,
+            state=(PlanState.HELD if until is None else PlanState.ADMITTED).value,
+            until=until,
+            canary=until is not None,
+            now=now,
+            pass_id=pass_id,
+            reason=str(reason),
+            sentence=plan.sentence,
+            logins=plan.logins,
+            allowance=plan.allowance,
+            **rows.weighed_columns(plan.weighed),
+        )
+
+    def _cover(
+        self, plan: HeldPlan | AdmittedPlan, event: str, now: datetime, pass_id: PassId, term: Term
+    ) -> Statement:
+        """Everything that waits now is the plan's."""
+        query = self._plan["cover_disables" if plan.change is Change.DISABLE else "cover_enables"]
+        reason = str(plan.reason) if isinstance(plan, HeldPlan) else _WITHIN_CAPS
+        return query(plan_id=plan.plan_id, event=event, now=now, pass_id=pass_id, term=term, reason=reason)
+
+    async def hold_back(self, plan_id: PlanId, why: Withheld, *, now: datetime, pass_id: PassId, term: Term) -> int:
+        held = self._plan["hold_back"](
+            plan_id=plan_id, now=now, pass_id=pass_id, reason=why.reason.value, sentence=why.sentence
+        )
+        tell = self._plan["tell_members"](plan_id=plan_id, event="held", now=now, reason=why.reason.value)
+        async with fenced(self._database, term) as session:
+            await session.execute(*held)
+            return int(await session.fetchval(*tell, timeout=WHOLE_FLEET_SECONDS))
 
     async def close_empty_plans(self, *, now: datetime, term: Term) -> None:
         async with fenced(self._database, term) as session:
+            for row in await session.fetch(*self._plan["run_out"](now=now)):
+                await session.execute(*self._plan["release"](plan_id=row["plan_id"]))
             await session.execute(*self._plan["settle"](now=now))
 
     async def accept_totals(self, *, now: datetime, if_before: datetime, term: Term) -> None:

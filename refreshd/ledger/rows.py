@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from refreshd.core.canary import CanaryAnswers, PlanUnderWay
 from refreshd.core.model import (
     Answer,
     CallTrace,
@@ -124,6 +125,16 @@ def planned(row: Record, change: Change) -> PlannedChange:
 def approved(row: Record, change: Change) -> PlannedChange:
     return PlannedChange(
         login_id=LoginId(row["login_id"]), change=change, reason=row["reason"], approved_by=PlanId(row["plan_id"])
+    )
+
+
+def plan_under_way(row: Record) -> PlanUnderWay:
+    words = [each for each in (row["code"], row["detail"]) if each]
+    answers = CanaryAnswers(
+        open=row["open"], expected=row["expected"], unexpected=row["unexpected"], said=": ".join(words) or None
+    )
+    return PlanUnderWay(
+        plan_id=PlanId(row["plan_id"]), state=PlanState(row["state"]), canary=answers if row["canary"] else None
     )
 
 

@@ -103,7 +103,7 @@ LIMIT :limit;
 WITH member AS (
     SELECT DISTINCT schedule_change.login_id, schedule_change.change
     FROM schedule_change
-    WHERE schedule_change.plan_id = :plan_id AND schedule_change.event IN ('held', 'intended') AND schedule_change.login_id > :after
+    WHERE schedule_change.plan_id = :plan_id AND schedule_change.event IN ('held', 'admitted', 'intended') AND schedule_change.login_id > :after
     ORDER BY schedule_change.login_id
     LIMIT :limit
 )

@@ -3,7 +3,7 @@
 -- name: totals(since)^
 -- What the guard weighs a plan against; only rows whose verdict is on the present evidence count as waiting. In the window stands what was
 -- intended or confirmed in it, and what is intended still, however long ago: it may take effect today. Not the weekly try of one that
--- Flinks refuses, which takes effect once in a blue moon and is counted when it does.
+-- Flinks refuses, which takes effect once in a blue moon and is counted when it does. What was admitted stands in it from the start.
 SELECT
     count(*) AS logins,
     count(*) FILTER (WHERE login.active) AS active,
@@ -17,6 +17,9 @@ SELECT
             UNION
             SELECT login.login_id FROM login
             WHERE login.intent = 'disable' AND NOT login.intent_outside_caps AND login.refused_at IS NULL
+            UNION
+            SELECT login.login_id FROM login JOIN plan ON plan.plan_id = login.plan_id
+            WHERE plan.state = 'admitted' AND plan.change = 'disable'
         ) AS disabled
     ) AS disables_in_window,
     (
@@ -28,6 +31,9 @@ SELECT
             UNION
             SELECT login.login_id FROM login
             WHERE login.intent = 'enable' AND NOT login.intent_outside_caps AND login.refused_at IS NULL
+            UNION
+            SELECT login.login_id FROM login JOIN plan ON plan.plan_id = login.plan_id
+            WHERE plan.state = 'admitted' AND plan.change = 'enable'
         ) AS enabled
     ) AS enables_in_window,
     (SELECT landmark.accepted_active FROM landmark) AS accepted_active
@@ -65,23 +71,25 @@ WHERE active AND verdict = 'drifted' AND reason = 'disabled_by_refreshd' AND pla
 ORDER BY login_id
 LIMIT :limit;
 
--- name: approved_disables(now, limit)
--- Members of approved disabling plans that were judged since, and still leak.
+-- name: approved_disables(plan_id, now, limit)
+-- Members of approved and admitted disabling plans (or of one) that were judged since, and still leak.
 SELECT login.login_id, login.reason, login.plan_id
 FROM plan
 JOIN login ON login.plan_id = plan.plan_id
-WHERE plan.state = 'approved' AND plan.change = 'disable' AND plan.approved_until > :now
+WHERE plan.state IN ('approved', 'admitted') AND plan.change = 'disable' AND plan.approved_until > :now
+    AND (:plan_id::text IS NULL OR plan.plan_id = :plan_id)
     AND NOT login.active AND login.verdict IN ('leaking', 'quarantined') AND login.intent IS NULL
     AND login.verdict_until > :now AND (login.change_not_before IS NULL OR login.change_not_before <= :now)
 ORDER BY login.plan_id, login.login_id
 LIMIT :limit;
 
--- name: approved_enables(now, limit)
--- Members of approved enabling plans that were judged since, and still want it.
+-- name: approved_enables(plan_id, now, limit)
+-- Members of approved and admitted enabling plans (or of one) that were judged since, and still want it.
 SELECT login.login_id, login.reason, login.plan_id
 FROM plan
 JOIN login ON login.plan_id = plan.plan_id
-WHERE plan.state = 'approved' AND plan.change = 'enable' AND plan.approved_until > :now
+WHERE plan.state IN ('approved', 'admitted') AND plan.change = 'enable' AND plan.approved_until > :now
+    AND (:plan_id::text IS NULL OR plan.plan_id = :plan_id)
     AND login.active AND login.verdict = 'drifted' AND login.reason = 'disabled_by_refreshd' AND login.intent IS NULL
     AND login.verdict_until > :now AND (login.change_not_before IS NULL OR login.change_not_before <= :now)
 ORDER BY login.plan_id, login.login_id
@@ -136,18 +144,21 @@ WITH given AS (
 )
 SELECT count(*) FROM intended;
 
--- name: open(plan_id, change, now, pass_id, reason, sentence, logins, allowance, ledger_logins, ledger_active, not_confirmed_off, changed_in_window, accepted_active, max_fraction, max_count)!
--- A held plan; one of the same members that was held before is opened again, without its old approval.
+-- name: open(plan_id, change, state, until, canary, now, pass_id, reason, sentence, logins, allowance, ledger_logins, ledger_active, not_confirmed_off, changed_in_window, accepted_active, max_fraction, max_count)!
+-- A held plan, or an admitted one with the end of its day; one of the same members that was stored before is opened again, without its
+-- old approval.
 INSERT INTO plan (
     plan_id, change, state, held_at, pass_id, reason, sentence, logins, allowance,
-    ledger_logins, ledger_active, not_confirmed_off, changed_in_window, accepted_active, max_fraction, max_count
+    ledger_logins, ledger_active, not_confirmed_off, changed_in_window, accepted_active, max_fraction, max_count,
+    approved_at, approved_until, canary
 )
 VALUES (
-    :plan_id, :change, 'held', :now, :pass_id, :reason, :sentence, :logins, :allowance,
-    :ledger_logins, :ledger_active, :not_confirmed_off, :changed_in_window, :accepted_active, :max_fraction, :max_count
+    :plan_id, :change, :state, :now, :pass_id, :reason, :sentence, :logins, :allowance,
+    :ledger_logins, :ledger_active, :not_confirmed_off, :changed_in_window, :accepted_active, :max_fraction, :max_count,
+    CASE WHEN :until::timestamptz IS NOT NULL THEN :now::timestamptz END, :until, :canary
 )
 ON CONFLICT (plan_id) DO UPDATE
-SET state = 'held',
+SET state = excluded.state,
     held_at = excluded.held_at,
     pass_id = excluded.pass_id,
     reason = excluded.reason,
@@ -161,13 +172,14 @@ SET state = 'held',
     accepted_active = excluded.accepted_active,
     max_fraction = excluded.max_fraction,
     max_count = excluded.max_count,
-    approved_at = NULL,
-    approved_until = NULL,
+    canary = excluded.canary,
+    approved_at = excluded.approved_at,
+    approved_until = excluded.approved_until,
     approval_reason = NULL,
     rejected_at = NULL,
     rejection_reason = NULL;
 
--- name: hold_disables(plan_id, now, pass_id, term, reason)$
+-- name: cover_disables(plan_id, event, now, pass_id, term, reason)$
 -- Covers all that wait to be disabled with the plan, and has them judged again. Returns how many.
 WITH locked AS (
     SELECT login_id
@@ -178,7 +190,7 @@ WITH locked AS (
     FOR NO KEY UPDATE
 ), event AS (
     INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id, pass_id, term)
-    SELECT locked.login_id, 'disable', 'held', :now, :reason, :plan_id, :pass_id, :term
+    SELECT locked.login_id, 'disable', :event::text, :now, :reason, :plan_id, :pass_id, :term
     FROM locked
 ), held AS (
     UPDATE login
@@ -189,7 +201,7 @@ WITH locked AS (
 )
 SELECT count(*) FROM held;
 
--- name: hold_enables(plan_id, now, pass_id, term, reason)$
+-- name: cover_enables(plan_id, event, now, pass_id, term, reason)$
 -- Covers all that wait to be enabled with the plan, and has them judged again. Returns how many.
 WITH locked AS (
     SELECT login_id
@@ -200,7 +212,7 @@ WITH locked AS (
     FOR NO KEY UPDATE
 ), event AS (
     INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id, pass_id, term)
-    SELECT locked.login_id, 'enable', 'held', :now, :reason, :plan_id, :pass_id, :term
+    SELECT locked.login_id, 'enable', :event::text, :now, :reason, :plan_id, :pass_id, :term
     FROM locked
 ), held AS (
     UPDATE login
@@ -210,6 +222,53 @@ WITH locked AS (
     RETURNING login.login_id
 )
 SELECT count(*) FROM held;
+
+-- name: carried_out(change, now)
+-- Approved and admitted plans whose time runs, the oldest first, with the answers about their canaries. `open`: canaries that are
+-- intended and not answered.
+SELECT
+    plan.plan_id, plan.state, plan.canary, seen.open, seen.expected, seen.unexpected, seen.code, seen.detail
+FROM plan
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) FILTER (WHERE canary.answer IS NULL AND login.intent_plan_id = plan.plan_id) AS open,
+        count(*) FILTER (WHERE canary.answer = 'expected') AS expected,
+        count(*) FILTER (WHERE canary.answer = 'unexpected') AS unexpected,
+        min(canary.code) FILTER (WHERE canary.answer = 'unexpected') AS code,
+        min(canary.detail) FILTER (WHERE canary.answer = 'unexpected') AS detail
+    FROM canary
+    LEFT JOIN login ON login.login_id = canary.login_id
+    WHERE canary.plan_id = plan.plan_id
+) AS seen
+WHERE plan.state IN ('approved', 'admitted') AND plan.change = :change AND plan.approved_until > :now
+ORDER BY plan.held_at, plan.plan_id;
+
+-- name: hold_back(plan_id, now, pass_id, reason, sentence)!
+-- The rest of a plan that was on its way is held.
+UPDATE plan
+SET state = 'held', held_at = :now, pass_id = :pass_id, reason = :reason, sentence = :sentence,
+    approved_at = NULL, approved_until = NULL, approval_reason = NULL
+WHERE plan_id = :plan_id;
+
+-- name: run_out(now)
+-- Admitted plans whose day is over.
+SELECT plan_id
+FROM plan
+WHERE state = 'admitted' AND approved_until <= :now;
+
+-- name: release(plan_id)!
+-- What an admitted plan did not get to in its day is free, and is weighed anew.
+WITH locked AS (
+    SELECT login.login_id
+    FROM login
+    WHERE login.plan_id = :plan_id
+    ORDER BY login.login_id
+    FOR NO KEY UPDATE
+)
+UPDATE login
+SET plan_id = NULL, evidence_version = login.evidence_version + 1, verdict_until = '-infinity'
+FROM locked
+WHERE login.login_id = locked.login_id;
 
 -- name: settle(now)!
 -- Closes open plans that cover no login any more; one whose approval ran out is held again.
@@ -245,11 +304,12 @@ WHERE starts_with(plan.plan_id, :prefix)
 ORDER BY plan.plan_id <> :prefix, plan.plan_id
 LIMIT 5;
 
--- name: approve(plan_id, now, until, reason)!
--- From now until then the members may be disabled (or enabled) without regard to the caps.
+-- name: approve(plan_id, now, until, reason, canary_above)!
+-- From now until then the members may be disabled (or enabled) without regard to the caps; more than so many begin with a canary.
 UPDATE plan
 SET state = 'approved', approved_at = :now, approved_until = :until, approval_reason = :reason,
-    rejected_at = NULL, rejection_reason = NULL
+    rejected_at = NULL, rejection_reason = NULL,
+    canary = (SELECT count(*) > :canary_above FROM login WHERE login.plan_id = :plan_id)
 WHERE plan_id = :plan_id;
 
 -- name: reject(plan_id, now, reason)!
@@ -288,7 +348,7 @@ CROSS JOIN pg_notify(activity_channel(), 'activity');
 WITH member AS (
     SELECT DISTINCT schedule_change.login_id, schedule_change.change
     FROM schedule_change
-    WHERE schedule_change.plan_id = :plan_id AND schedule_change.event IN ('held', 'intended')
+    WHERE schedule_change.plan_id = :plan_id AND schedule_change.event IN ('held', 'admitted', 'intended')
 )
 SELECT each.fate, count(*) AS logins
 FROM (

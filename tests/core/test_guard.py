@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refreshd.core import planner
+from refreshd.core.canary import CanaryAnswers, PlanUnderWay
 from refreshd.core.guard import (
     ALWAYS_ALLOWED,
     WINDOW,
+    AdmittedPlan,
     GuardedChange,
     GuardedPlan,
     GuardPolicy,
@@ -16,13 +18,15 @@ from refreshd.core.guard import (
     Withdrawn,
     Withheld,
     admit,
-    admit_approved,
     admit_reassertions,
+    admit_under_way,
+    admit_whole,
     allowance,
+    hold_back,
     second_look,
     weigh,
 )
-from refreshd.core.model import Change, ChangeReason, Evidence, Intent, PlannedChange, PlanTotals
+from refreshd.core.model import Change, ChangeReason, Evidence, Intent, PlannedChange, PlanState, PlanTotals
 from tests.support.builders import (
     ACTIVE,
     CAPS,
@@ -210,15 +214,52 @@ def test_the_first_disabling_plan_is_always_held(totals: PlanTotals, policy: Gua
     assert withheld.reason is HoldReason.FIRST_PLAN
 
 
+UNDER_WAY = PlanUnderWay(plan_id=PLAN_ID, state=PlanState.APPROVED, canary=None)
+
+
 @given(st.lists(planned_changes, max_size=20), st.sampled_from(Change))
 def test_of_an_approved_plan_its_members_go_ahead_and_nobody_else(changes: list[PlannedChange], change: Change) -> None:
     whole = planner.plan(changes)
-    admitted = admit_approved(whole, change)
+    admitted = admit_under_way(whole, change, UNDER_WAY)
     assert admitted.outside_caps
     assert admitted.change is change
     assert admitted.plan.changes == tuple(
         each for each in whole.changes if each.change is change and each.approved_by == PLAN_ID
     )
+
+
+def test_an_admitted_plan_stays_within_the_caps_and_an_approved_one_does_not_count() -> None:
+    assert not admit_under_way(plan_of(3), Change.DISABLE, replace(UNDER_WAY, state=PlanState.ADMITTED)).outside_caps
+    assert admit_under_way(plan_of(3), Change.DISABLE, UNDER_WAY).outside_caps
+
+
+def test_a_plan_with_a_canary_begins_with_five_and_says_so() -> None:
+    members = planner.plan(planned(number, approved_by=PLAN_ID) for number in range(30))
+    first = admit_under_way(members, Change.DISABLE, replace(UNDER_WAY, canary=CanaryAnswers()))
+    assert (len(first.plan.changes), first.canary) == (5, True)
+    rest = admit_under_way(members, Change.DISABLE, replace(UNDER_WAY, canary=CanaryAnswers(expected=5)))
+    assert (len(rest.plan.changes), rest.canary) == (30, False)
+
+
+def test_the_rest_of_a_plan_is_held_when_a_canary_was_answered_oddly_and_the_sentence_says_how() -> None:
+    odd = CanaryAnswers(open=1, expected=3, unexpected=1, said="UNAUTHORIZED: no")
+    withheld = hold_back(replace(UNDER_WAY, canary=odd), Change.DISABLE, TOTALS, CAPS)
+    assert withheld is not None
+    assert withheld.reason is HoldReason.CANARY
+    assert "1 of the first 5 in a way that was not expected (UNAUTHORIZED: no)" in withheld.sentence
+    mute = hold_back(replace(UNDER_WAY, canary=replace(odd, said=None)), Change.DISABLE, TOTALS, CAPS)
+    assert mute is not None
+    assert "(no words)" in mute.sentence
+    assert hold_back(replace(UNDER_WAY, canary=CanaryAnswers(expected=4)), Change.DISABLE, TOTALS, CAPS) is None
+    assert hold_back(UNDER_WAY, Change.DISABLE, TOTALS, CAPS) is None
+
+
+def test_what_waits_is_admitted_or_withheld_as_a_whole() -> None:
+    within = admit_whole(PLAN_ID, 60, Change.DISABLE, replace(TOTALS, disables_waiting=60), CAPS)
+    assert isinstance(within, AdmittedPlan)
+    assert (within.plan_id, within.logins, within.allowance) == (PLAN_ID, 60, 100)
+    grown = admit_whole(PLAN_ID, 101, Change.DISABLE, replace(TOTALS, disables_waiting=60), CAPS)
+    assert isinstance(grown, Withheld)
 
 
 @given(st.lists(planned_changes, max_size=20))

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from refreshd.core.judge import judge
-from refreshd.core.model import Evidence, Flag, Lane, VerdictName
+from refreshd.core.model import Evidence, Flag, Lane, PlanState, VerdictName
 from tests.support.builders import ACTIVE, INACTIVE, JUDGE, NEW, NOW, REJECTED, ago, answered, hold, listed, refused
 
 HOUR = timedelta(hours=1)
@@ -57,6 +57,11 @@ INACTIVE_CASES: dict[str, tuple[Evidence, VerdictName, str]] = {
         replace(OFF, listing=listed(hours=23), hold=hold()),
         VerdictName.HELD,
         "held_by_guard",
+    ),
+    "its plan was admitted within the caps": (
+        replace(INACTIVE, hold=replace(hold(approved_for=HOUR), state=PlanState.ADMITTED)),
+        VerdictName.LEAKING,
+        "not_confirmed_off",
     ),
     "somebody rejected its plan": (replace(INACTIVE, hold=REJECTED), VerdictName.HELD, "rejected"),
     "somebody approved its plan": (replace(INACTIVE, hold=hold(approved_for=HOUR)), VerdictName.LEAKING, "approved"),

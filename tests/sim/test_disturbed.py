@@ -112,6 +112,7 @@ def test_thousands_of_disables_leave_the_savable_logins_half_of_the_budget(datab
             await asyncio.sleep(10)
             await world.approve_all()
             leading.engine.trigger()
+            await world.past_the_canary(leading.engine.trigger)
             await asyncio.sleep(10)
             world.flinks.audit.reset()
             await asyncio.sleep(10 * 60)

@@ -11,7 +11,7 @@ LONGEST_MODULE = 300
 
 LONGER_FOR_A_REASON: Mapping[str, int] = {
     "refreshd/core/model.py": 430,  # every frozen value of the house, one after another: nothing else hides in it
-    "refreshd/ports.py": 380,  # every port, with what its caller may rely on; no bodies
+    "refreshd/ports.py": 400,  # every port, with what its caller may rely on; no bodies
 }
 
 _STATEMENT = re.compile(
@@ -24,7 +24,7 @@ _SQL_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _SQL_STRING = re.compile(r"'(?:''|[^'])*'")
 _SCHEMA_NAME = re.compile(r"\brefreshd\b")
 
-_GUARDED = frozenset({"GuardedPlan", "GuardedChange"})
+_GUARDED = frozenset({"GuardedPlan", "GuardedChange", "AdmittedPlan"})
 _GUARD = "refreshd/core/guard.py"
 _WRITE = "set_scheduled_refresh"
 _WIRE = "refreshd/core/wire/"

@@ -15,6 +15,7 @@ import asyncpg
 from pydantic import SecretStr
 
 from refreshd import policies
+from refreshd.core.canary import CANARIES
 from refreshd.core.guard import WINDOW
 from refreshd.demo.company import Company
 from refreshd.leading import Given, Leading
@@ -88,6 +89,14 @@ class VirtualWorld:
         for each in held:
             await self.ledger.approve_plan(each.plan_id, by="test", reason="test", now=now, until=now + WINDOW)
         return len(held)
+
+    async def past_the_canary(self, trigger: Callable[[], None]) -> None:
+        """The first five of a large plan are answered, and a pass has looked at the answers."""
+        await until(self._canary_is_answered)
+        trigger()
+
+    async def _canary_is_answered(self) -> bool:
+        return await self.count("SELECT count(*) FROM canary WHERE answer IS NOT NULL") >= CANARIES
 
     # The company --------------------------------------------------------------------------------------------------------------------
 

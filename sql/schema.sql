@@ -211,7 +211,7 @@ CREATE TABLE schedule_change (
     change text NOT NULL CHECK (change IN ('disable', 'enable')),
     event text NOT NULL CHECK (event IN (
         'held', 'admitted', 'approved', 'rejected', 'intended', 'sent', 'confirmed', 'failed', 'withdrawn', 'undone')),
-    -- NULL for held, admitted, approved and rejected, and for an answer that came after its intent was withdrawn
+    -- NULL for held, admitted, approved, rejected and undone, and for an answer that came after its intent was withdrawn
     intent_id bigint,
     at timestamptz NOT NULL,
     reason text NOT NULL,
@@ -233,7 +233,7 @@ CREATE INDEX schedule_change_in_caps ON schedule_change (change, at, login_id)
 
 -- The first logins of a plan, and whether Flinks answered about each as expected; NULL while it has not answered.
 CREATE TABLE canary (
-    plan_id text NOT NULL REFERENCES plan (plan_id),
+    plan_id text NOT NULL REFERENCES plan (plan_id) ON DELETE CASCADE,
     login_id uuid NOT NULL,
     answer text CHECK (answer IN ('expected', 'unexpected')),
     answered_at timestamptz,
@@ -250,7 +250,7 @@ CREATE TABLE decision (
     decision_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     at timestamptz NOT NULL,
     decided_by text NOT NULL CHECK (decided_by <> ''),
-    decision text NOT NULL CHECK (decision IN ('pause', 'resume', 'approve', 'reject')),
+    decision text NOT NULL CHECK (decision IN ('pause', 'resume', 'approve', 'reject', 'undo')),
     plan_id text,
     reason text NOT NULL,
     CHECK ((plan_id IS NULL) = (decision IN ('pause', 'resume')))

@@ -24,6 +24,7 @@ from refreshd.cli.service import demo, once, run
 from refreshd.cli.simulate import simulate
 from refreshd.cli.start import told
 from refreshd.cli.status import status
+from refreshd.cli.undo import undo
 from refreshd.core.errors import SettingsError
 from refreshd.logs import configure_logging
 
@@ -64,6 +65,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None]], ...] = (
     (_DECIDE, "plans", plans),
     (_DECIDE, "approve", approve),
     (_DECIDE, "reject", reject),
+    (_DECIDE, "undo", undo),
     (_DECIDE, "pause", pause),
     (_DECIDE, "resume", resume),
     (_SET_UP, "doctor", doctor),

@@ -10,6 +10,7 @@ from refreshd.ledger.paging import PageQueries
 from refreshd.ledger.passes import PassQueries
 from refreshd.ledger.reading import ReadingQueries
 from refreshd.ledger.restraint import RestraintQueries
+from refreshd.ledger.undoing import UndoingQueries
 from refreshd.ledger.work import WorkQueries
 from refreshd.postgres import Database
 
@@ -25,6 +26,7 @@ class Ledger(
     DecidingQueries,
     KeepingQueries,
     PageQueries,
+    UndoingQueries,
 ):
     """All of the ledger on one pool."""
 
@@ -37,3 +39,4 @@ class Ledger(
         PageQueries.__init__(self, database)
         DecidingQueries.__init__(self, database)
         KeepingQueries.__init__(self, database)
+        UndoingQueries.__init__(self, database)

@@ -16,7 +16,6 @@ from refreshd.core.model import (
     PassId,
     PlanId,
     PlannedChange,
-    PlanState,
     PlanTotals,
     Term,
     Verdict,
@@ -24,6 +23,7 @@ from refreshd.core.model import (
 from refreshd.core.totals import Deadlines, LedgerTotals
 from refreshd.ledger import rows
 from refreshd.ledger.fence import fenced
+from refreshd.ledger.opening import WITHIN_CAPS, OthersWaitError, exactly, opening
 from refreshd.ledger.totals import clock, deadlines, totals
 from refreshd.ports import PassRecord
 from refreshd.postgres import Database, Statement
@@ -33,18 +33,6 @@ WHOLE_FLEET_SECONDS = 3_600.0
 """What a statement may take that marks millions of logins; the lease is renewed beside it."""
 
 _FIRST = UUID(int=0)
-
-
-_WITHIN_CAPS = "within_caps"
-
-
-class _OthersWaitError(Exception):
-    """Between weighing and covering the candidates changed."""
-
-
-def _exactly(weighed: int, covered: int) -> None:
-    if covered != weighed:
-        raise _OthersWaitError
 
 
 class PassQueries:
@@ -139,7 +127,7 @@ class PassQueries:
         return intended
 
     async def hold(self, held: HeldPlan, *, now: datetime, pass_id: PassId, term: Term) -> None:
-        opened = self._open(held, now=now, pass_id=pass_id, reason=held.reason)
+        opened = opening(self._plan, held, now=now, pass_id=pass_id, reason=held.reason)
         async with fenced(self._database, term) as session:
             await session.execute(*opened)
             await session.execute(*self._cover(held, "held", now, pass_id, term), timeout=WHOLE_FLEET_SECONDS)
@@ -147,47 +135,23 @@ class PassQueries:
     async def admit(
         self, admitted: AdmittedPlan, *, now: datetime, until: datetime, pass_id: PassId, term: Term
     ) -> bool:
-        opened = self._open(admitted, now=now, pass_id=pass_id, reason=_WITHIN_CAPS, until=until)
+        opened = opening(self._plan, admitted, now=now, pass_id=pass_id, reason=WITHIN_CAPS, until=until)
         try:
             async with fenced(self._database, term) as session:
                 await session.execute(*opened)
                 await session.execute(*self._canary["forget"](plan_id=admitted.plan_id))
                 cover = self._cover(admitted, "admitted", now, pass_id, term)
-                _exactly(admitted.logins, await session.fetchval(*cover, timeout=WHOLE_FLEET_SECONDS))
-        except _OthersWaitError:
+                exactly(admitted.logins, await session.fetchval(*cover, timeout=WHOLE_FLEET_SECONDS))
+        except OthersWaitError:
             return False
         return True
-
-    def _open(
-        self,
-        plan: HeldPlan | AdmittedPlan,
-        *,
-        now: datetime,
-        pass_id: PassId,
-        reason: str,
-        until: datetime | None = None,
-    ) -> Statement:
-        return self._plan["open"](
-            plan_id=plan.plan_id,
-            change=plan.change.value,
-            state=(PlanState.HELD if until is None else PlanState.ADMITTED).value,
-            until=until,
-            canary=until is not None,
-            now=now,
-            pass_id=pass_id,
-            reason=str(reason),
-            sentence=plan.sentence,
-            logins=plan.logins,
-            allowance=plan.allowance,
-            **rows.weighed_columns(plan.weighed),
-        )
 
     def _cover(
         self, plan: HeldPlan | AdmittedPlan, event: str, now: datetime, pass_id: PassId, term: Term
     ) -> Statement:
         """Everything that waits now is the plan's."""
         query = self._plan["cover_disables" if plan.change is Change.DISABLE else "cover_enables"]
-        reason = str(plan.reason) if isinstance(plan, HeldPlan) else _WITHIN_CAPS
+        reason = str(plan.reason) if isinstance(plan, HeldPlan) else WITHIN_CAPS
         return query(plan_id=plan.plan_id, event=event, now=now, pass_id=pass_id, term=term, reason=reason)
 
     async def hold_back(self, plan_id: PlanId, why: Withheld, *, now: datetime, pass_id: PassId, term: Term) -> int:

@@ -1,0 +1,49 @@
+"""A plan on its way into the ledger: held, or admitted for a day."""
+
+from datetime import datetime
+
+from refreshd.core.canary import wants_canary
+from refreshd.core.guard import AdmittedPlan
+from refreshd.core.model import HeldPlan, PassId, PlanState
+from refreshd.ledger import rows
+from refreshd.postgres import Statement
+from refreshd.sqlfiles import Queries
+
+WITHIN_CAPS = "within_caps"
+"""The reason of a plan that was never held."""
+
+
+class OthersWaitError(Exception):
+    """Between weighing a plan and covering its logins these have become others."""
+
+
+def exactly(weighed: int, covered: int) -> None:
+    """Raise OthersWaitError, in the transaction that it undoes, unless what was covered is what was weighed."""
+    if covered != weighed:
+        raise OthersWaitError
+
+
+def opening(
+    queries: Queries,
+    plan: HeldPlan | AdmittedPlan,
+    *,
+    now: datetime,
+    pass_id: PassId | None,
+    reason: str,
+    until: datetime | None = None,
+) -> Statement:
+    """`until` None: it is held."""
+    return queries["open"](
+        plan_id=plan.plan_id,
+        change=plan.change.value,
+        state=(PlanState.HELD if until is None else PlanState.ADMITTED).value,
+        until=until,
+        canary=until is not None and wants_canary(plan.logins),
+        now=now,
+        pass_id=pass_id,
+        reason=str(reason),
+        sentence=plan.sentence,
+        logins=plan.logins,
+        allowance=plan.allowance,
+        **rows.weighed_columns(plan.weighed),
+    )

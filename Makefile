@@ -64,5 +64,5 @@ wheel: $(READY) ## dist/refreshd-*.whl
 	$(BIN)/python -m build --no-isolation --wheel --sdist
 
 clean: ## everything that make has made
-	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find deploy refreshd tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) grafana/render/node_modules build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find deploy grafana refreshd tests -name __pycache__ -type d -prune -exec rm -rf {} +

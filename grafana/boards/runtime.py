@@ -137,6 +137,12 @@ def _scrapes() -> tuple[Cell, ...]:
         unit="short",
         description="Bounded: no label names a login, a client or a free text.",
     )
+    skew = Saying(
+        id=13,
+        title="Clock, against the database's",
+        unit="s",
+        description="Of the copy that leads; beyond a minute dates in the ledger are wrong. Mend the time of its host.",
+    )
     settings = Saying(
         id=14,
         title="Settings",
@@ -153,8 +159,9 @@ def _scrapes() -> tuple[Cell, ...]:
     versions = f"max by (instance, version, revision, python_version) ({metric('refreshd_build_info')})"
     words = {"1": ("taken", GREEN), "0": ("refused", RED)}
     return (
-        (graph(took, [asked(metric("scrape_duration_seconds"), "{{instance}}")]), 6),
-        (graph(series, [asked(metric("scrape_samples_scraped"), "{{instance}}")]), 6),
-        (number(settings, asked(reloaded), steps=((None, GREY),), words=words), 4),
-        (listing(runs, asked(versions, now=True, table=True), hide=("Time", "Value")), 8),
+        (graph(took, [asked(metric("scrape_duration_seconds"), "{{instance}}")]), 5),
+        (graph(series, [asked(metric("scrape_samples_scraped"), "{{instance}}")]), 5),
+        (graph(skew, [asked(metric("refreshd_clock_skew_seconds"), "{{instance}}")], Look(min=None)), 4),
+        (number(settings, asked(reloaded), steps=((None, GREY),), words=words), 3),
+        (listing(runs, asked(versions, now=True, table=True), hide=("Time", "Value")), 7),
     )

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from time import process_time
 from unittest.mock import patch
 
@@ -74,6 +75,18 @@ class Surroundings:
     transport: Transport
     lease: SharedLease
     pace: Pace
+
+
+class DatedLedger(Ledger):
+    """A ledger whose server keeps the virtual time, a moment behind ours."""
+
+    def __init__(self, database: Database, around: Surroundings) -> None:
+        super().__init__(database)
+        self._around = around
+
+    async def clock(self) -> datetime:
+        await super().clock()
+        return self._around.clock.now() - timedelta(seconds=self._around.pace.seconds())
 
 
 class Copy:
@@ -145,7 +158,7 @@ class Copy:
         budget.begin()
         async with self._database(watch.metrics.database) as database:
             watch.lead(database)
-            ledger = Ledger(database)
+            ledger = DatedLedger(database, around)
             budget.resume(await ledger.rate_in_force())
             given = Given(
                 url=around.url,

@@ -219,7 +219,7 @@ RULES_FILE = yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yml").read_
 ALERTS = [rule for group in RULES_FILE["groups"] for rule in group["rules"] if "alert" in rule]
 
 
-AWAITED = {"RefreshdClockSkew": "refreshd_clock_skew_seconds", "RefreshdNotifyPathDeaf": "refreshd_notify_path_up"}
+AWAITED = {"RefreshdNotifyPathDeaf": "refreshd_notify_path_up"}
 """Alerts whose metric no daemon exports yet."""
 
 

@@ -38,7 +38,7 @@ async def test_each_statement_of_the_ledger_counts_under_what_it_is_for(database
 
     assert ran("totals")() == 0
     await Ledger(database).totals(now=NOW)
-    await told(ran("totals"), 3)
+    await told(ran("totals"), 4)
     await told(ran("commit"), 1)
     await database.value(("SELECT 1",))
     await told(ran("other"), 2)  # and the BEGIN of the transaction

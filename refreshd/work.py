@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import structlog
 
+from refreshd.bulletin import Bulletin
 from refreshd.core import breaker as breakers
 from refreshd.core import conversation as conversations
 from refreshd.core import guard, timing, urgency
@@ -59,8 +60,7 @@ class WorkQueue:
         self._wakes = 0
         self._last_was_change = False
         self._in_hand = 0
-        self._report_in_hand = False
-        self._report_rests_until = 0.0
+        self._bulletin = Bulletin(ledger, clock, agenda)
 
     async def ready(self) -> None:
         """Wait until there may be work."""
@@ -106,7 +106,7 @@ class WorkQueue:
 
     def rest_report(self, seconds: float) -> None:
         """Leave the report alone for a while, after it could not be had."""
-        self._report_rests_until = _seconds() + seconds
+        self._bulletin.rest(seconds)
 
     async def idle(self) -> None:
         """Wait until nothing is due, in hand, or waiting for its next call."""
@@ -121,7 +121,7 @@ class WorkQueue:
     def adopt(self, begun: Sequence[Conversation]) -> None:
         """Go on with conversations that a predecessor in this process has dropped, no faster than Flinks wants to be polled."""
         for each in begun:
-            self._report_in_hand = self._report_in_hand or each.kind is Kind.REPORT
+            self._bulletin.in_hand = self._bulletin.in_hand or each.kind is Kind.REPORT
             if each.login_id is not None:
                 self.busy.add(each.login_id)
             self._waiting.put(each, conversations.POLL_SECONDS)
@@ -230,15 +230,7 @@ class WorkQueue:
         _log.info("change_withdrawn", login_id=str(login_id), reason=reason, pass_id=self.pass_id)
 
     async def _report(self) -> Conversation | None:
-        at = _seconds()
-        rests = at < self._report_rests_until or not self.breaker.allows(Credential.API_SECRET, at)
-        if rests or self._report_in_hand or not self.agenda.reads_report:
-            return None
-        last = await self._ledger.last_report_at()
-        if last is not None and self.clock.now() - last < self.agenda.report_interval:
-            return None
-        self._report_in_hand = True
-        return conversations.read_report(self.agenda.terms)
+        return await self._bulletin.next() if self.breaker.allows(Credential.API_SECRET, _seconds()) else None
 
     async def _routine(self, source: Source) -> Conversation | None:
         if not self._may_authorize():
@@ -286,7 +278,7 @@ class WorkQueue:
 
     def _forget(self, conversation: Conversation) -> None:
         if conversation.kind is Kind.REPORT:
-            self._report_in_hand = False
+            self._bulletin.in_hand = False
         elif conversation.login_id is not None:
             self.busy.discard(conversation.login_id)
 

@@ -1,0 +1,34 @@
+"""The one reading of the report: at most one at a time, at most once an interval over restarts, and not at once after a failure."""
+
+import asyncio
+
+from refreshd.core import conversation as conversations
+from refreshd.core.agenda import Agenda
+from refreshd.core.conversation import Conversation
+from refreshd.ports import Clock, WorkLedger
+
+
+class Bulletin:
+    """When the report is to be read; `in_hand` while it is."""
+
+    def __init__(self, ledger: WorkLedger, clock: Clock, agenda: Agenda) -> None:
+        self.in_hand = False
+        self._ledger = ledger
+        self._clock = clock
+        self._agenda = agenda
+        self._rests_until = 0.0
+
+    def rest(self, seconds: float) -> None:
+        """Leave it alone for a while, after it could not be had."""
+        self._rests_until = asyncio.get_running_loop().time() + seconds
+
+    async def next(self) -> Conversation | None:
+        """The reading that is due now, in hand from here on; None when none is."""
+        rests = asyncio.get_running_loop().time() < self._rests_until
+        if rests or self.in_hand or not self._agenda.reads_report:
+            return None
+        last = await self._ledger.last_report_at()
+        if last is not None and self._clock.now() - last < self._agenda.report_interval:
+            return None
+        self.in_hand = True
+        return conversations.read_report(self._agenda.terms)

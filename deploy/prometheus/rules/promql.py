@@ -40,8 +40,8 @@ def kinds(expr: str, *own: str, ignoring: str) -> str:
     return f"count without ({', '.join(own)}) ({_over('group', expr, (ignoring,))})"
 
 
-def increase(counter: str, window: str = "$window") -> str:
-    return f"increase({series(counter)}[{window}])"
+def increase(counter: str, window: str = "$window", **labels: str) -> str:
+    return f"increase({series(counter, **labels)}[{window}])"
 
 
 def of_the_leader(metric: str) -> str:

@@ -101,7 +101,7 @@ _LEADERS = Alert(
     "The lease keeps all but one from writing, unless they work on different databases.",
     first="refreshd doctor",
     panel="refreshd-reconcile?viewPanel=12",
-    why="A takeover is over in seconds and a lease lasts 15; two minutes leave room for slow scrapes.",
+    why="A takeover is over in seconds; two minutes leave room for slow scrapes.",
 )
 
 _NO_LEADER = Alert(
@@ -113,7 +113,7 @@ _NO_LEADER = Alert(
     description="Every copy stands by, or cannot reach the database: no pass runs and nothing is sent.",
     first="refreshd doctor",
     panel="refreshd-reconcile?viewPanel=12",
-    why="A lease runs out after 15 seconds; whatever lasts ten minutes is no takeover. RefreshdReconcileOverdue pages if it goes on.",
+    why="A takeover takes seconds; whatever lasts ten minutes is none. RefreshdReconcileOverdue pages if it goes on.",
 )
 
 _PAUSED = Alert(
@@ -124,7 +124,7 @@ _PAUSED = Alert(
     summary="Writes at Flinks are still paused.",
     description="Somebody paused the writes; clients who have left since then are still billed.",
     first="refreshd status",
-    panel="refreshd-reconcile?viewPanel=4",
+    panel="refreshd-overview?viewPanel=19",
     why="A pause is for an incident; one that outlives a working day was forgotten.",
 )
 
@@ -136,7 +136,7 @@ _OBSERVING = Alert(
     summary="refreshd only observes.",
     description="REFRESHD_MODE is observe: plans are shown, nothing is ever switched off.",
     first="refreshd status",
-    panel="refreshd-reconcile?viewPanel=4",
+    panel="refreshd-overview?viewPanel=19",
     why="Right for the first days, and easily forgotten after them.",
 )
 

@@ -1,6 +1,6 @@
 """Alerts about the processes: there, alive, of one version, on time."""
 
-from deploy.prometheus.rules.promql import kinds, series, total
+from deploy.prometheus.rules.promql import increase, kinds, series, total
 from deploy.prometheus.rules.rule import Alert, Severity
 
 _ABSENT = Alert(
@@ -49,7 +49,7 @@ _LOOP = Alert(
     description="On {{ $labels.instance }} one timer in a hundred runs {{ $value | humanizeDuration }} late: too little CPU, or a bug.",
     first="refreshd doctor",
     panel="refreshd-runtime?viewPanel=2",
-    why="The lease is renewed every few seconds and lasts 15; half a second of delay is far from that, and far from normal.",
+    why="The lease is renewed every second and lasts four; half a second of delay is near to that, and far from normal.",
 )
 
 _CRASHING = Alert(
@@ -78,6 +78,20 @@ _TASKS = Alert(
     why="A lost connection costs one failure and heals.",
 )
 
+_ERRORS = Alert(
+    name="RefreshdErrorsLogged",
+    severity=Severity.WARNING,
+    expr=f"{total(increase('refreshd_log_messages_total', level='error'), 'level')} > $errors",
+    numbers={"errors": "2.5", "window": "3h"},
+    lasts="5m",
+    summary="refreshd logs errors that somebody must see to.",
+    description='{{ $value | printf "%.0f" }} errors in three hours: a client list that was refused, a key, or a bug. The log says which.',
+    first="refreshd doctor",
+    panel="refreshd-runtime?viewPanel=4",
+    why="What heals by itself is a warning in the log; an error waits for a person. A source query runs once an hour, so three of its "
+    "errors are three hours without a client list.",
+)
+
 _CLOCK = Alert(
     name="RefreshdClockSkew",
     severity=Severity.WARNING,
@@ -87,7 +101,7 @@ _CLOCK = Alert(
     summary="The clocks of refreshd and Postgres differ.",
     description="The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} off the database's: dates in the ledger are wrong.",
     first="refreshd doctor",
-    panel="refreshd-runtime?viewPanel=13",
+    panel="refreshd-runtime?viewPanel=1",
     why="Synchronised clocks differ by milliseconds; seconds mean that one of them is not synchronised.",
 )
 
@@ -103,4 +117,4 @@ _VERSIONS = Alert(
     why="A rollout takes minutes.",
 )
 
-ALERTS = (_ABSENT, _INSTANCE, _CRASHING, _RELOAD, _LOOP, _TASKS, _CLOCK, _VERSIONS)
+ALERTS = (_ABSENT, _INSTANCE, _CRASHING, _RELOAD, _LOOP, _TASKS, _ERRORS, _CLOCK, _VERSIONS)

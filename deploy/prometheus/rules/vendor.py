@@ -71,7 +71,7 @@ _INSTITUTIONS = Alert(
     lasts="1d",
     summary="A bank has been down for a day.",
     description="{{ $value | humanize }} institutions are held: one probe at a time, and none of their users is asked to reconnect.",
-    first="refreshd logins --verdict failed",
+    first="refreshd institutions",
     panel="refreshd-vendor?viewPanel=12",
     why="A night of maintenance is no news. After a day somebody should ask Flinks, and tell whoever speaks to users.",
 )

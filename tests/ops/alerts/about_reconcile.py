@@ -265,7 +265,7 @@ PROOFS = (
         severity="warning",
         summary="Writes at Flinks are still paused.",
         first="refreshd status",
-        panel="refreshd-reconcile?viewPanel=4",
+        panel="refreshd-overview?viewPanel=19",
         stories=(
             Story(
                 title="paused in the morning",
@@ -283,7 +283,7 @@ PROOFS = (
         severity="info",
         summary="refreshd only observes.",
         first="refreshd status",
-        panel="refreshd-reconcile?viewPanel=4",
+        panel="refreshd-overview?viewPanel=19",
         stories=(
             Story(
                 title="for two days",

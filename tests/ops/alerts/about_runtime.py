@@ -176,11 +176,44 @@ PROOFS = (
         ),
     ),
     Proof(
+        alert="RefreshdErrorsLogged",
+        severity="warning",
+        summary="refreshd logs errors that somebody must see to.",
+        first="refreshd doctor",
+        panel="refreshd-runtime?viewPanel=4",
+        stories=(
+            Story(
+                title="three errors within three hours, each on the hour",
+                series={
+                    'refreshd_log_messages_total{level="error"}': "0x200 1x59 2x59 3x300",
+                    'refreshd_log_messages_total{level="error"}@b': "0x600",
+                    'refreshd_log_messages_total{level="warning"}': "0+1x600",
+                },
+                quiet=("5h24m", "7h"),
+                fires=("5h27m", "6h15m"),
+                says="3 errors in three hours: a client list that was refused, a key, or a bug. The log says which.",
+            ),
+            Story(
+                title="two errors, and one long before",
+                series={'refreshd_log_messages_total{level="error"}': "0x200 1x119 2x79 3x300"},
+                quiet=("6h50m",),
+            ),
+            Story(
+                title="warnings, however many",
+                series={
+                    'refreshd_log_messages_total{level="error"}': "0x600",
+                    'refreshd_log_messages_total{level="warning"}': "0+9x600",
+                },
+                quiet=("9h",),
+            ),
+        ),
+    ),
+    Proof(
         alert="RefreshdClockSkew",
         severity="warning",
         summary="The clocks of refreshd and Postgres differ.",
         first="refreshd doctor",
-        panel="refreshd-runtime?viewPanel=13",
+        panel="refreshd-runtime?viewPanel=1",
         copy="b",
         stories=(
             Story(

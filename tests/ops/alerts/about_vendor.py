@@ -287,7 +287,7 @@ PROOFS = (
         alert="RefreshdInstitutionsHeld",
         severity="info",
         summary="A bank has been down for a day.",
-        first="refreshd logins --verdict failed",
+        first="refreshd institutions",
         panel="refreshd-vendor?viewPanel=12",
         stories=(
             Story(

@@ -80,7 +80,6 @@ def names_in(expr: str) -> set[str]:
 
 
 COMING = {
-    "refreshd_institutions_held",
     "refreshd_notify_path_up",
     "refreshd_clock_skew_seconds",
 }

@@ -81,7 +81,6 @@ def names_in(expr: str) -> set[str]:
 
 COMING = {
     "refreshd_notify_path_up",
-    "refreshd_clock_skew_seconds",
 }
 """Agreed names that refreshd does not show yet."""
 

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from tests.screenshots import dashboards
+from tests.screenshots import dashboards, page
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 
 def main() -> None:
+    page.draw_for_documents(IMAGES)
     dashboards.draw(IMAGES)
 
 

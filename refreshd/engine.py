@@ -12,10 +12,12 @@ from typing import Protocol
 
 import structlog
 
+from refreshd import crash
 from refreshd.core.conversation import Conversation
 from refreshd.core.errors import RowsLocked
 from refreshd.core.model import HeldPlan, Pause
 from refreshd.core.totals import Deadlines, LedgerTotals
+from refreshd.crash import Point
 from refreshd.ports import PassLedger, PassRecord
 from refreshd.reconcile import Reconciler
 from refreshd.work import WorkQueue
@@ -230,6 +232,7 @@ class Engine:
             pool.cancel()
         self.left = (*self.left, *self._queue.drop_waiting())
         self.drained = Drained(waiting=waiting, in_flight=in_flight, cut_off=cut_off)
+        crash.reach(Point.DRAINED)
         _log.info("drained", in_flight=in_flight, cut_off=cut_off, left_waiting=waiting)
 
     async def _end_within_grace(self, pool: asyncio.Task[None]) -> None:

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
+from refreshd import crash
 from refreshd.core.errors import LeaseLost, LedgerUnavailable
 from refreshd.core.model import Term
+from refreshd.crash import Point
 from refreshd.pacing import PERMIT_SECONDS, Claim
 from refreshd.postgres import Connection, Record, Statement, connect, database_trouble
 from refreshd.sqlfiles import Queries, load_queries
@@ -99,6 +101,7 @@ class Lease:
         _, row = await self._ask(statement)
         if row is None:
             raise LeaseLost("another refreshd leads this ledger by now")
+        crash.reach(Point.BUDGET_TAKEN)
         return BudgetTaken(rate_in_force=row["rate_in_force"], rest_seconds=row["rest_seconds"])
 
     async def claim(self, slots: int, slot_seconds: float) -> Claim:
@@ -182,6 +185,8 @@ class Lease:
         term, left_seconds = (None, 0.0) if row is None else (row["term"], row["left_seconds"])
         self._term = None if term is None else Term(term)
         self._deadline = self._deadline_from(asked_at)
+        if self._term is not None:
+            crash.reach(Point.LEASE_TAKEN)
         return float(left_seconds)
 
     async def _ask(self, statement: Statement) -> tuple[float, Record | None]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -10,13 +11,14 @@ from refreshd.clock import ScaledClock, SystemClock
 from refreshd.core import timing
 from refreshd.core.agenda import Agenda
 from refreshd.core.conversation import Terms
+from refreshd.core.errors import SettingsError
 from refreshd.core.guard import GuardPolicy
 from refreshd.core.judge import JudgePolicy
 from refreshd.core.model import Credential, Operation
 from refreshd.core.retention import Retention
 from refreshd.ports import Clock
 from refreshd.reconcile import PassPolicy
-from refreshd.settings import Integration, ManualRefresh, Mode, ScheduleAuth, Settings
+from refreshd.settings import CrashPoint, Integration, ManualRefresh, Mode, ScheduleAuth, Settings
 from refreshd.story import StoryTerms
 
 _SCHEDULE_CREDENTIALS = {
@@ -26,6 +28,8 @@ _SCHEDULE_CREDENTIALS = {
     ScheduleAuth.NONE: Credential.NONE,
 }
 
+_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
+
 
 def clock(settings: Settings) -> Clock:
     """The dates that this installation lives by."""
@@ -33,6 +37,16 @@ def clock(settings: Settings) -> Clock:
     if scaled is None:
         return SystemClock()
     return ScaledClock.joined(start=scaled.start, factor=scaled.factor, since=scaled.since)
+
+
+def crash_point(settings: Settings) -> CrashPoint | None:
+    """Where this process is to kill itself. Raises SettingsError where that could harm somebody."""
+    if settings.crash_at is not None and urlsplit(str(settings.flinks_base_url)).hostname not in _THIS_MACHINE:
+        raise SettingsError(
+            "REFRESHD_CRASH_AT is for tests against a simulated Flinks on this machine",
+            hint="take it out, or let REFRESHD_FLINKS_BASE_URL lead to `refreshd simulator`",
+        )
+    return settings.crash_at
 
 
 def as_dates(duration: timedelta, settings: Settings) -> timedelta:

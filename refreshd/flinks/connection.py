@@ -9,10 +9,12 @@ from types import MappingProxyType
 
 import structlog
 
+from refreshd import crash
 from refreshd.core import wire
 from refreshd.core.errors import CredentialRefused, FlinksError, FlinksUnreachable
 from refreshd.core.guard import GuardedChange
 from refreshd.core.model import CallTrace, Credential, Operation, PassId
+from refreshd.crash import Point
 from refreshd.flinks.transport import RawResponse, Transport
 from refreshd.pacing import Permit
 from refreshd.ports import CallObserver, Clock
@@ -96,6 +98,7 @@ class FlinksConnection:
             timeout_seconds=self._timeouts[request.operation],
             max_body=self._max_body,
         )
+        crash.reach(Point.CALL_ANSWERED)
         if not departure.has_left:
             message = f"{type(self._transport).__name__} sent a request without leave"
             raise AssertionError(message)
@@ -219,6 +222,7 @@ class _Departure:
         self.has_left = True
         self.at = self._clock.now()
         self.at_seconds = asyncio.get_running_loop().time()
+        crash.reach(Point.CALL_LEAVES)
 
 
 def _read(

@@ -44,9 +44,11 @@ class DecidingQueries:
             )
             await session.execute(*approve)
             await session.execute(*self._canary["forget"](plan_id=known))
-            await session.execute(*self._plan["accept_first_totals"](plan_id=known, now=now))
             await self._note(session, "approve", by=by, reason=reason, now=now, plan_id=known)
-            return await self._tell_members(session, known, "approved", words, now)
+            members = await self._tell_members(session, known, "approved", words, now)
+            # Logins first, as whoever merges a report: the other way round the two would wait for each other.
+            await session.execute(*self._plan["accept_first_totals"](plan_id=known, now=now))
+            return members
 
     async def reject_plan(self, plan_id: PlanId, *, by: str, reason: str, now: datetime) -> int:
         """Send nothing of a plan any more; its members stay under it until a client returns. Returns the number of members."""

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 
+from refreshd import crash
 from refreshd.core.errors import LeaseLost
 from refreshd.core.model import Term
+from refreshd.crash import Write
 from refreshd.postgres import Database, Session
 from refreshd.sqlfiles import Queries, load_queries
 
@@ -16,9 +18,11 @@ def _lease() -> Queries:
 
 
 @asynccontextmanager
-async def fenced(database: Database, term: Term) -> AsyncIterator[Session]:
+async def fenced(database: Database, term: Term, write: Write) -> AsyncIterator[Session]:
     """A transaction that keeps the lease from being taken over until it has ended. Raises LeaseLost where it was already."""
     async with database.transaction() as session:
         if await session.fetchval(*_lease()["fence"](term=term)) is None:
             raise LeaseLost(f"another refreshd leads this ledger: term {term} is over")
         yield session
+        crash.reach(write.uncommitted)
+    crash.reach(write.committed)

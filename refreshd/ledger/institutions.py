@@ -6,6 +6,7 @@ from datetime import datetime
 from refreshd.core.institution import Outcome
 from refreshd.core.model import Term
 from refreshd.core.standing import Standing
+from refreshd.crash import Write
 from refreshd.ledger import rows
 from refreshd.ledger.fence import fenced
 from refreshd.postgres import Database
@@ -59,7 +60,7 @@ class InstitutionQueries:
             faileds=[each.failed for each in standings],
             blaming_users=[each.blaming_users for each in standings],
         )
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.STORE_STANDINGS) as session:
             await session.execute(*store)
             await session.execute(*self._institution["forget"](names=list(forget)))
             if rejudge:
@@ -68,5 +69,5 @@ class InstitutionQueries:
 
     async def choose_probes(self, *, now: datetime, before: datetime, eligible_since: datetime, term: Term) -> None:
         choose = self._institution["choose_probes"](now=now, before=before, eligible_since=eligible_since)
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.CHOOSE_PROBES) as session:
             await session.execute(*choose)

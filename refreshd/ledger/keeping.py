@@ -4,6 +4,7 @@ from datetime import datetime
 
 from refreshd.core.model import Term
 from refreshd.core.retention import Kept
+from refreshd.crash import Write
 from refreshd.ledger.fence import fenced
 from refreshd.postgres import Database, Statement
 from refreshd.sqlfiles import load_queries
@@ -29,6 +30,6 @@ class KeepingQueries:
         return gone if isinstance(gone, int) else 0
 
     async def _step(self, statement: Statement, term: Term) -> object:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.KEEP_HOUSE) as session:
             done: object = await session.fetchval(*statement)
             return done

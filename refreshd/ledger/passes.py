@@ -21,6 +21,7 @@ from refreshd.core.model import (
     Verdict,
 )
 from refreshd.core.totals import Deadlines, LedgerTotals
+from refreshd.crash import Write
 from refreshd.ledger import rows
 from refreshd.ledger.fence import fenced
 from refreshd.ledger.opening import WITHIN_CAPS, OthersWaitError, exactly, opening
@@ -47,11 +48,11 @@ class PassQueries:
         self._login = load_queries("login")
 
     async def start_pass(self, *, now: datetime, term: Term) -> PassId:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.START_PASS) as session:
             return PassId(await session.fetchval(*self._pass["start"](started_at=now, term=term)))
 
     async def finish_pass(self, record: PassRecord, *, term: Term) -> None:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.FINISH_PASS) as session:
             await session.execute(
                 *self._pass["finish"](
                     pass_id=record.pass_id,
@@ -69,7 +70,7 @@ class PassQueries:
         return [rows.evidence(row) for row in await self._database.rows(self._verdict["due"](now=now, limit=limit))]
 
     async def store_verdicts(self, verdicts: Sequence[Verdict], *, now: datetime, term: Term) -> int:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.STORE_VERDICTS) as session:
             done = await session.execute(*self._verdict["store"](**rows.verdict_columns(verdicts), now=now, term=term))
         return int(done.split()[-1])
 
@@ -118,7 +119,7 @@ class PassQueries:
             pass_id=pass_id,
             term=term,
         )
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.INTEND) as session:
             intended = int(await session.fetchval(*query))
             if plan.canary:
                 members = [each.login_id for each in changes]
@@ -128,7 +129,7 @@ class PassQueries:
 
     async def hold(self, held: HeldPlan, *, now: datetime, pass_id: PassId, term: Term) -> None:
         opened = opening(self._plan, held, now=now, pass_id=pass_id, reason=held.reason)
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.HOLD) as session:
             await session.execute(*opened)
             await session.execute(*self._cover(held, "held", now, pass_id, term), timeout=WHOLE_FLEET_SECONDS)
 
@@ -137,7 +138,7 @@ class PassQueries:
     ) -> bool:
         opened = opening(self._plan, admitted, now=now, pass_id=pass_id, reason=WITHIN_CAPS, until=until)
         try:
-            async with fenced(self._database, term) as session:
+            async with fenced(self._database, term, Write.ADMIT) as session:
                 await session.execute(*opened)
                 await session.execute(*self._canary["forget"](plan_id=admitted.plan_id))
                 cover = self._cover(admitted, "admitted", now, pass_id, term)
@@ -159,18 +160,18 @@ class PassQueries:
             plan_id=plan_id, now=now, pass_id=pass_id, reason=why.reason.value, sentence=why.sentence
         )
         tell = self._plan["tell_members"](plan_id=plan_id, event="held", now=now, reason=why.reason.value)
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.HOLD_BACK) as session:
             await session.execute(*held)
             return int(await session.fetchval(*tell, timeout=WHOLE_FLEET_SECONDS))
 
     async def close_empty_plans(self, *, now: datetime, term: Term) -> None:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.CLOSE_PLANS) as session:
             for row in await session.fetch(*self._plan["run_out"](now=now)):
                 await session.execute(*self._plan["release"](plan_id=row["plan_id"]))
             await session.execute(*self._plan["settle"](now=now))
 
     async def accept_totals(self, *, now: datetime, if_before: datetime, term: Term) -> None:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.ACCEPT_TOTALS) as session:
             await session.execute(*self._plan["accept_totals"](now=now, if_before=if_before))
 
     async def clock(self) -> datetime:
@@ -184,6 +185,6 @@ class PassQueries:
         return await deadlines(self._database, now=now, routine_start=routine_start, polling=polling)
 
     async def settle_strays(self, *, now: datetime, limit: int, term: Term) -> int:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.SETTLE_STRAYS) as session:
             await session.fetchval(*self._login["set_writer_clock"](now=now.isoformat()))
             return int(await session.fetchval(*self._login["settle_strays"](limit=limit)) or 0)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from refreshd.core.model import Credential, Term
+from refreshd.crash import Write
 from refreshd.ledger.fence import fenced
 from refreshd.postgres import Database
 from refreshd.restraint import StoppedCredential
@@ -17,7 +18,7 @@ class RestraintQueries:
         self._restraint = load_queries("restraint")
 
     async def keep_rate(self, rate: int | None, *, rest_seconds: float, term: Term) -> None:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.KEEP_RATE) as session:
             await session.execute(*self._restraint["keep_rate"](rate=rate, rest_seconds=rest_seconds))
 
     async def rate_in_force(self) -> int | None:
@@ -38,9 +39,9 @@ class RestraintQueries:
         self, credential: Credential, fingerprint: str, *, rest_seconds: float, term: Term
     ) -> None:
         stop = self._restraint["stop"](credential=credential.value, fingerprint=fingerprint, rest_seconds=rest_seconds)
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.STOP_CREDENTIAL) as session:
             await session.execute(*stop)
 
     async def release_credential(self, credential: Credential, *, term: Term) -> None:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.RELEASE_CREDENTIAL) as session:
             await session.execute(*self._restraint["release"](credential=credential.value))

@@ -6,6 +6,7 @@ from datetime import datetime
 from refreshd.core.effects import Effect
 from refreshd.core.errors import WritesPaused
 from refreshd.core.model import CallTrace, Change, Lane, LoginId, PassId, Report, Term
+from refreshd.crash import Write
 from refreshd.ledger import rows
 from refreshd.ledger.effects import Effects
 from refreshd.ledger.fence import fenced
@@ -46,7 +47,7 @@ class WorkQueries:
         return bool(await self._database.value(self._work["is_active"](login_id=login_id)))
 
     async def release_refused(self, *, since: datetime, until: datetime, term: Term) -> int:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.RELEASE_REFUSED) as session:
             return int(await session.fetchval(*self._work["release_refused"](since=since, until=until)))
 
     async def last_report_at(self) -> datetime | None:
@@ -57,7 +58,7 @@ class WorkQueries:
         self, login_id: LoginId, change: Change, *, now: datetime, pass_id: PassId | None, term: Term
     ) -> bool:
         query = self._work["mark_sent"](login_id=login_id, change=change.value, now=now, pass_id=pass_id, term=term)
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.MARK_SENT) as session:
             said = await session.fetchval(*query)
         if said == "paused":
             raise WritesPaused(
@@ -66,22 +67,22 @@ class WorkQueries:
         return bool(said == "sent")
 
     async def withdraw(self, login_id: LoginId, *, reason: str, now: datetime, term: Term) -> None:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.WITHDRAW) as session:
             await session.execute(*self._work["withdraw"](login_id=login_id, detail=reason, now=now, term=term))
 
     async def mark_manual(self, login_id: LoginId, *, now: datetime, term: Term) -> bool:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.MARK_MANUAL) as session:
             return await session.fetchval(*self._work["mark_manual"](login_id=login_id, now=now)) is not None
 
     async def record(self, traces: Sequence[CallTrace], effects: Sequence[Effect], *, term: Term) -> None:
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.RECORD) as session:
             if traces:
                 await session.execute(*self._trace["add"](**rows.trace_columns(traces), term=term))
             await self._effects.store(session, effects, term=term)
 
     async def record_report(self, report: Report, *, term: Term) -> int:
         cards, read_at = rows.card_columns(report), report.read_at
-        async with fenced(self._database, term) as session:
+        async with fenced(self._database, term, Write.RECORD_REPORT) as session:
             await session.execute(*self._report["list"](**cards, read_at=read_at))
             await session.execute(*self._report["unlist"](login_ids=cards["login_ids"]))
             await session.execute(*self._report["add_orphans"](**cards, read_at=read_at))

@@ -5,6 +5,7 @@ from refreshd.settings.model import Settings
 from refreshd.settings.reload import changed, require_reloadable
 from refreshd.settings.table import ShownSetting, settings_in_force, settings_table
 from refreshd.settings.values import (
+    CrashPoint,
     Integration,
     ListenAddress,
     LogFormat,
@@ -16,6 +17,7 @@ from refreshd.settings.values import (
 )
 
 __all__ = [
+    "CrashPoint",
     "Integration",
     "ListenAddress",
     "LogFormat",

@@ -14,6 +14,7 @@ from typing_extensions import override
 from refreshd.core.model import FetchDepth
 from refreshd.settings.values import (
     BaseUrl,
+    CrashAt,
     DatabaseUrl,
     Duration,
     HeaderSecret,
@@ -164,6 +165,10 @@ class Settings(BaseSettings):
 
     scaled_dates: Scaled | None = Field(
         None, description="Dates that pass faster, for a simulated Flinks only; `refreshd demo` writes it by itself."
+    )
+
+    crash_at: CrashAt | None = Field(
+        None, description="Where the process kills itself, for tests against a simulated Flinks on this machine only."
     )
 
     @classmethod

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from refreshd.crash import POINTS
 from refreshd.operators import read_operators
 
 
@@ -92,6 +93,17 @@ class ScaledDates:
 
     def __str__(self) -> str:
         return f"{self.start.isoformat()}*{self.factor:g}@{self.since!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class CrashPoint:
+    """Where a process kills itself, and at which time of coming there."""
+
+    name: str
+    time: int
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.time}"
 
 
 _UNITS = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timedelta(minutes=1)}
@@ -246,10 +258,22 @@ def check_operators(value: SecretStr) -> SecretStr:
     return value
 
 
+def read_crash_point(value: object) -> CrashPoint:
+    """`mark_sent.committed` or `record.uncommitted:3`: a point, and at which time of coming there."""
+    if isinstance(value, CrashPoint):
+        return value
+    name, _, time = str(value).strip().partition(":")
+    if name not in POINTS or not (time or "1").isdecimal() or time == "0":
+        message = f"is no point; write NAME or NAME:TIME, with a name of {', '.join(POINTS)}"
+        raise ValueError(message)
+    return CrashPoint(name, int(time or "1"))
+
+
 Duration = Annotated[timedelta, BeforeValidator(read_duration)]
 RoutineTime = Annotated[time, BeforeValidator(read_routine_time)]
 Zone = Annotated[ZoneInfo, BeforeValidator(read_zone)]
 Listen = Annotated[ListenAddress, NoDecode, BeforeValidator(read_listen)]
+CrashAt = Annotated[CrashPoint, NoDecode, BeforeValidator(read_crash_point)]
 Scaled = Annotated[ScaledDates, NoDecode, BeforeValidator(read_scaled_dates)]
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(check_database_url)]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import assert_never
 
 PLANS_KEPT = timedelta(days=365)
 """A closed plan is a person's decision, and there are few of them."""
@@ -32,3 +33,4 @@ class Retention:
                 return self.account_data
             case Kept.PLANS:
                 return PLANS_KEPT
+        assert_never(kept)

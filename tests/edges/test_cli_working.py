@@ -152,16 +152,18 @@ def test_the_daemon_leads_and_stops_on_sigterm(imported: Company) -> None:
 def _read_until(process: "subprocess.Popen[str]", *wanted: str) -> None:
     """Read the log until one of the words stands in it."""
     assert process.stderr is not None
+    heard = []
     for line in process.stderr:
+        heard.append(line)
         if any(word in line for word in wanted):
             return
-    raise AssertionError(f"refreshd ended with {process.wait()} before it said {wanted}")
+    raise AssertionError(f"refreshd ended with {process.wait()} before it said {wanted}; it said\n{''.join(heard)}")
 
 
 def test_ctrl_c_ends_once_with_130_and_one_line_and_the_next_one_goes_on(database_url: str, tmp_path: Path) -> None:
     with company(database_url, tmp_path, logins=LOGINS, inactive=0, rate=60) as slow:
         refreshd("import", str(slow.clients), env=slow.env)
-        with start_refreshd("once", env=slow.env) as process:
+        with start_refreshd("once", env=slow.env | {"REFRESHD_LOG_LEVEL": "debug"}) as process:
             _read_until(process, "authorize")
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=30)

@@ -1,5 +1,6 @@
 """`refreshd password`: the line that lets an operator decide on the page."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -18,11 +19,11 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Who it is; decisions 
 def password(*, name: Name, as_json: AsJson = False) -> None:
     """Print a line for REFRESHD_OPERATORS_FILE.
 
-    Asks for a password, on a terminal twice, and prints NAME with its hash. Put the line into the file that REFRESHD_OPERATORS_FILE
-    names; whoever stands there may approve, reject, pause and resume on the page.
+    Asks for a password twice, or reads it from a pipe, and prints NAME with its hash. Put the line into the file that
+    REFRESHD_OPERATORS_FILE names; whoever stands there may approve, reject, pause and resume on the page.
     """
     screen = Screen()
-    given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=screen.is_terminal, err=True)
+    given = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     if len(given) < FEWEST:
         raise SettingsError("this password is too short", hint=f"take {FEWEST} letters or more")
     try:
@@ -33,3 +34,9 @@ def password(*, name: Name, as_json: AsJson = False) -> None:
         screen.json({"line": line})
     else:
         typer.echo(line)
+
+
+def _asked() -> str:
+    """Unseen, and on standard error, so that the line may go into a file."""
+    given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return given

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -22,7 +23,8 @@ MANY = 100_000
 FILL = f"""
 INSERT INTO login (login_id, created_at, active, verdict, reason, verdict_since, error_code, institution)
 SELECT md5(n::text)::uuid, '2026-01-01', true, 'reconnect', 'needs_user', '2026-01-02', 'INVALID_PASSWORD', 'Bank ' || n % 9
-FROM generate_series(1, {MANY}) AS n
+FROM generate_series(1, {MANY}) AS n;
+ANALYZE login
 """  # noqa: S608 - what is put into this statement stands in this file
 
 
@@ -59,6 +61,10 @@ def opened(
     assert said == []
 
 
+COMES_BACK = "document.dispatchEvent(new Event('visibilitychange'))"
+"""Who comes back to a page sees it brought up to date at once."""
+
+
 def sign_in(page: Page) -> None:
     page.get_by_label("Name").fill("alice")
     page.get_by_label("Password").fill(PASSWORD)
@@ -68,7 +74,7 @@ def sign_in(page: Page) -> None:
 # For everybody ----------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("width", "dark"), [(DESKTOP, False), (DESKTOP, True), (PHONE, False), (PHONE, True)])
+@pytest.mark.parametrize(("width", "dark"), [(DESKTOP, False), (PHONE, True)])
 def test_every_page_can_be_read_by_everybody_and_fits(
     browser: Browser,
     here: Installation,
@@ -146,8 +152,10 @@ def test_a_daemon_that_went_silent_is_seen(browser: Browser, here: Installation)
     page = context.new_page()
     page.goto("/")
     context.set_offline(True)
+    page.evaluate(COMES_BACK)
     expect(page.get_by_role("alert")).to_contain_text("refreshd does not answer", timeout=30_000)
     context.set_offline(False)
+    page.evaluate(COMES_BACK)
     expect(page.locator("#silence")).to_be_hidden(timeout=30_000)
     context.close()
 
@@ -181,11 +189,14 @@ def test_an_operator_rejects_and_pauses_by_keyboard_alone(browser: Browser, here
 
 @pytest.fixture
 def many(here: Installation) -> Installation:
-    """The same installation with 100,000 logins more, from now on: a ledger forgets no billed login, not even a test's."""
+    """The same ledger with 100,000 logins more, from now on: it forgets no billed login, not even a test's.
+
+    It is looked at through another copy of the page, which has kept nothing that was counted before.
+    """
     loop = LoopThread()
     loop.run(_execute(here.database_url, FILL))
     loop.close()
-    return here
+    return replace(here, url=here.another_url)
 
 
 async def _execute(url: str, statement: str) -> None:
@@ -205,6 +216,4 @@ def test_a_hundred_thousand_logins_are_paged_through(browser: Browser, many: Ins
             seen |= set(rows)
             page.get_by_role("link", name="Next page").click()
         page.goto("/institutions")
-        expect(page.get_by_role("link", name="Bank 4")).to_be_visible(
-            timeout=60_000
-        )  # what was counted before is kept a while
+        expect(page.get_by_role("link", name="Bank 4")).to_be_visible()

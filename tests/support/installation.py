@@ -36,9 +36,10 @@ ACTIVE, LEFT_LONG_AGO, LEAVING = 210, 24, 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """Where to look."""
+    """Where to look; `another_url` is a second copy of the page on the same ledger."""
 
     url: str
+    another_url: str
     database_url: str
     held: PlanId
     reconnect: str
@@ -99,7 +100,7 @@ async def _installed(database_url: str) -> AsyncIterator[Installation]:
         settings = here.settings()
         overview = await _overview(ledger, settings, here.dates.now() + timedelta(seconds=12))
         site = _site(ledger, settings, overview)
-        async with serve(make_app(site), "127.0.0.1:0") as url:
+        async with serve(make_app(site), "127.0.0.1:0") as url, serve(make_app(site), "127.0.0.1:0") as another_url:
             (held,) = [each for each in await ledger.plans() if each.state == "held"]
             (sick,) = await ledger.logins(VerdictName.RECONNECT, after=None, limit=1)
             busy = await here.sql.fetchval(
@@ -107,6 +108,7 @@ async def _installed(database_url: str) -> AsyncIterator[Installation]:
             )
             yield Installation(
                 url=url,
+                another_url=another_url,
                 database_url=database_url,
                 held=held.plan_id,
                 reconnect=handle_of(sick.evidence.login_id),

@@ -16,6 +16,9 @@ _SHOWN = 8
 _DIGITS = 32
 _FEWEST = 4
 _HANDLE = re.compile(rf"(?P<shown>[0-9a-f]{{{_SHOWN}}})-(?P<check>[0-9a-f]{{{CHECK_DIGITS}}})")
+_LOGIN_ID = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])", re.IGNORECASE
+)
 _BEGINNING = re.compile(rf"[0-9a-f]{{{_FEWEST},{_DIGITS}}}")
 
 
@@ -47,6 +50,11 @@ def handle_of(login_id: LoginId) -> str:
 def masked(login_id: LoginId) -> str:
     """What is shown of a LoginId to people who may not see all of it."""
     return f"{login_id.hex[:_SHOWN]}…"
+
+
+def masked_in(text: str) -> str:
+    """The same words with every LoginId in them masked: a vendor's sentences name them too."""
+    return _LOGIN_ID.sub(lambda found: masked(LoginId(UUID(found[0]))), text)
 
 
 def read_handle(text: str) -> Handle | None:

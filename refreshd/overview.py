@@ -13,9 +13,8 @@ from typing import Protocol
 from refreshd import phrases
 from refreshd.core import codes
 from refreshd.core.forecast import RoutineOutcome
-from refreshd.core.model import HeldPlan, LoginId, Pause, VerdictName
+from refreshd.core.model import HeldPlan, Pause, VerdictName
 from refreshd.core.totals import LedgerTotals
-from refreshd.handle import masked
 from refreshd.ports import PassRecord
 
 
@@ -144,11 +143,6 @@ def attention(totals: LedgerTotals) -> tuple[Attention, ...]:
 
 def tone_of(verdict: VerdictName) -> Tone:
     return _MEANINGS[verdict].tone
-
-
-def shown_id(login_id: LoginId) -> str:
-    """A LoginId on a page that masks them."""
-    return masked(login_id)
 
 
 class Coded(Protocol):

@@ -16,6 +16,7 @@ from refreshd.core.guard import GuardPolicy
 from refreshd.core.judge import JudgePolicy
 from refreshd.core.model import Credential, Operation
 from refreshd.core.retention import Retention
+from refreshd.operators import Operators, read_operators
 from refreshd.ports import Clock
 from refreshd.reconcile import PassPolicy
 from refreshd.settings import CrashPoint, Integration, ManualRefresh, Mode, ScheduleAuth, Settings
@@ -163,3 +164,8 @@ def timeouts(settings: Settings) -> Mapping[Operation, float]:
         Operation.GET_ACCOUNTS_SUMMARY: fetch,
         Operation.GET_ACCOUNTS_SUMMARY_ASYNC: fetch,
     }
+
+
+def operators(settings: Settings) -> Operators | None:
+    """Who may decide on the page; None where nobody may."""
+    return None if settings.operators is None else read_operators(settings.operators.get_secret_value())

@@ -20,7 +20,7 @@ from refreshd.health import Condition, Health, Role
 from refreshd.inquiry import PageLedger, Reach
 from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, PoolUse, Prospects, operations_used
 from refreshd.migrate import MigrationStatus
-from refreshd.operators import read_operators
+from refreshd.operators import Operators
 from refreshd.overview import BudgetUse, Overview, said_of_pause
 from refreshd.pacing import Budget
 from refreshd.ports import Clock, PassRecord
@@ -68,6 +68,7 @@ class Watch:
         self._pause: Pause | None = None
         self._routine: RoutineOutcome | None = None
         self._lapsing: Mapping[str, int] | None = None
+        self._desk: Desk | None = None
 
     # What a leadership tells --------------------------------------------------------------------------------------------------------
 
@@ -177,7 +178,10 @@ class Watch:
 
     def follow_settings(self, settings: Settings) -> None:
         """The settings were read anew, and are in force."""
+        before = self._settings
         self._settings, self._terms = settings, policies.terms(settings)
+        if self._desk is not None and before.operators != settings.operators:
+            self._desk.follow(policies.operators(settings) or Operators({}))
         self.metrics.follow_policy(_metrics_policy(settings))
         self.metrics.on_config_loaded(at=self._clock.now())
         self.health.remark("settings", None)
@@ -253,17 +257,18 @@ class Watch:
         )
 
     def site(self, reach: Reach[PageLedger], deciding: Reach[DecidingLedger]) -> Site:
-        """What the HTTP door shows."""
-        settings = self._settings
+        """What the HTTP door shows, by the settings that are in force at that moment."""
+        operators = policies.operators(self._settings)
+        self._desk = None if operators is None else Desk(operators=operators, reach=deciding)
         return Site(
             registry=self.metrics.registry,
             health=self.health,
             overview=self.overview,
             reach=reach,
-            story_terms=lambda: policies.story_terms(settings),
-            settings=lambda: settings_in_force(settings),
-            whole_ids=settings.page_login_ids is LoginIds.WHOLE,
-            desk=_desk(settings, deciding),
+            story_terms=lambda: policies.story_terms(self._settings),
+            settings=lambda: settings_in_force(self._settings),
+            whole_ids=lambda: self._settings.page_login_ids is LoginIds.WHOLE,
+            desk=self._desk,
         )
 
     def _budget_use(self) -> BudgetUse | None:
@@ -274,13 +279,6 @@ class Watch:
         return BudgetUse(
             used=used, rate_per_minute=throttle.setting, in_force=throttle.rate if throttle.lowered else None
         )
-
-
-def _desk(settings: Settings, deciding: Reach[DecidingLedger]) -> Desk | None:
-    """Where nobody may decide, nobody is handed the means."""
-    if settings.operators is None:
-        return None
-    return Desk(operators=read_operators(settings.operators.get_secret_value()), reach=deciding)
 
 
 def _metrics_policy(settings: Settings) -> MetricsPolicy:

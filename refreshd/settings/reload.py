@@ -1,4 +1,7 @@
-"""Which settings a running daemon may take on: all but those that say which ledger, which Flinks customer and which address it serves."""
+"""Which settings a running daemon may take on: all but those that say which ledger, which Flinks customer and which address it serves.
+
+Who may decide on the page may change too; but whether anybody may does not, because without operators the page has no doors at all.
+"""
 
 from refreshd.core.errors import SettingsError
 from refreshd.settings.model import Settings
@@ -24,6 +27,8 @@ def changed(before: Settings, after: Settings) -> tuple[str, ...]:
 def require_reloadable(before: Settings, after: Settings) -> None:
     """Raise SettingsError, naming each of them, where a setting differs that only a restart can change."""
     fixed = [variable_of(name) for name in changed(before, after) if name in _FIXED]
+    if (before.operators is None) is not (after.operators is None):
+        fixed.append(variable_of("operators"))
     if fixed:
         raise SettingsError(
             f"only a restart can change {', '.join(fixed)}",

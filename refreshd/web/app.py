@@ -100,7 +100,8 @@ def _set_up_templates(app: web.Application, site: Site) -> None:
         "handle": handle_of,
         "answer": story.answer_of,
         "cause": story.cause_of,
-        "shown": str if site.whole_ids else overviews.shown_id,
+        "shown": site.shown,
+        "said": site.said,
         "tone": overviews.tone_of,
     }
     environment.globals["counted"] = phrases.counted

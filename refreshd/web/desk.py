@@ -62,6 +62,9 @@ class Sessions:
     def end(self, token: str) -> None:
         self._by_hash.pop(_hash(token), None)
 
+    def end_all(self) -> None:
+        self._by_hash.clear()
+
 
 def _hash(token: str) -> bytes:
     return sha256(token.encode()).digest()
@@ -88,7 +91,7 @@ class Attempts:
         self._failed = deque(kept, maxlen=FAILURES_OF_ALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Desk:
     """All that the doors need. Where nobody may decide there is no desk, and so no door."""
 
@@ -96,3 +99,8 @@ class Desk:
     reach: Reach[DecidingLedger]
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
+
+    def follow(self, operators: Operators) -> None:
+        """These may decide from now on. Whoever has signed in does so again: a name may be gone, or its password have leaked."""
+        self.operators = operators
+        self.sessions.end_all()

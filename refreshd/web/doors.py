@@ -80,10 +80,15 @@ class Doors:
         return answer
 
     async def _is_known(self, name: str, password: str) -> bool:
-        """Beside the event loop; the caller sees to it that guesses come one at a time, so that they cost memory once."""
+        """Beside the event loop; the caller sees to it that guesses come one at a time, so that they cost memory once.
+
+        Whoever was asked about while others became operators is not known.
+        """
         if len(password) > _LONGEST_PASSWORD:
             return False
-        return await asyncio.to_thread(self._desk.operators.knows, name, password)
+        operators = self._desk.operators
+        known = await asyncio.to_thread(operators.knows, name, password)
+        return known and operators is self._desk.operators
 
     async def sign_out(self, request: web.Request) -> web.Response:
         await self._form(request)

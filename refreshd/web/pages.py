@@ -132,7 +132,7 @@ class Pages:
             "sentence": story.sentence(told),
             "verdict_facts": tuple(story.verdict_facts(told)),
             "evidence_facts": tuple(story.evidence_facts(told)),
-            "whole_ids": self._site.whole_ids,
+            "whole_ids": self._site.whole_ids(),
         }
         return self._render("login.html", request, context)
 

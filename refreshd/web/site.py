@@ -9,6 +9,8 @@ import aiohttp_jinja2
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from refreshd.core.model import LoginId
+from refreshd.handle import masked, masked_in
 from refreshd.health import Health, Readiness, Role
 from refreshd.inquiry import PageLedger, Reach
 from refreshd.overview import Overview
@@ -37,11 +39,19 @@ class Site:
     reach: Reach[PageLedger]
     story_terms: Callable[[], StoryTerms]
     settings: Callable[[], Sequence[object]]
-    whole_ids: bool = False
+    whole_ids: Callable[[], bool] = lambda: False
     desk: Desk | None = None
 
     def late(self) -> tuple[str, ...]:
         return self.health.late(loop_seconds())
+
+    def shown(self, login_id: LoginId) -> str:
+        """A LoginId as far as readers may see it."""
+        return str(login_id) if self.whole_ids() else masked(login_id)
+
+    def said(self, words: str) -> str:
+        """The words of others, which may name logins, as far as readers may see them."""
+        return words if self.whole_ids() else masked_in(words)
 
 
 class Unknown(Exception):

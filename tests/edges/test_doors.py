@@ -1,5 +1,6 @@
 """Deciding on the page: who may, how it is confirmed, and that there is no door where nobody may."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,13 +10,15 @@ import aiohttp
 import pytest
 from pydantic import ValidationError
 
+from refreshd.clock import SystemClock
 from refreshd.core.guard import HoldReason
 from refreshd.core.model import Change, PlanId, Term
-from refreshd.inquiry import Reach
+from refreshd.inquiry import PageLedger, Reach
 from refreshd.ledger import Ledger
 from refreshd.operators import Operators, operator_line, read_operators
 from refreshd.postgres import Connection
 from refreshd.settings import Settings
+from refreshd.watching import Watch
 from refreshd.web import DecidingLedger, Desk, Site, make_app, serve
 from refreshd.web.desk import FAILURES_OF_ONE, MOST_SESSIONS, SESSION_SECONDS, Attempts, Sessions
 from tests.edges.test_pages import site_on
@@ -312,3 +315,68 @@ def test_a_name_that_cannot_stand_in_a_line_is_refused(name: str) -> None:
 
 def test_two_lines_of_one_password_are_not_alike() -> None:
     assert operator_line("alice", PASSWORD) != operator_line("alice", PASSWORD)
+
+
+# New settings -----------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def reloaded(ledger: Ledger) -> AsyncIterator[tuple[Watch, Browser]]:
+    """The page of a daemon whose settings may be read anew."""
+    watch = Watch(Settings.model_validate({"operators": LINE, "rate_per_minute": 77}), SystemClock())
+    reading: Reach[PageLedger] = Reach()
+    deciding: Reach[DecidingLedger] = Reach()
+    reading.attach(ledger)
+    deciding.attach(ledger)
+    async with at(watch.site(reading, deciding)) as opened:
+        yield watch, opened
+
+
+async def test_the_page_follows_settings_that_are_read_anew(
+    reloaded: tuple[Watch, Browser], term: Term, connection: Connection
+) -> None:
+    watch, browser = reloaded
+    await link(connection, "gone", login_id(1), active=False)
+    assert "<code>77</code>" in (await browser.get("/config"))[1]
+    assert str(login_id(1)) not in (await browser.get("/logins?verdict=all"))[1]
+    watch.follow_settings(
+        Settings.model_validate(
+            {"operators": LINE, "rate_per_minute": 78, "page_login_ids": "whole", "mode": "observe"}
+        )
+    )
+    _, text = await browser.get("/config")
+    assert "<code>78</code>" in text
+    assert '<span class="badge warn">observe</span>' in text
+    assert str(login_id(1)) in (await browser.get("/logins?verdict=all"))[1]
+
+
+async def test_a_session_outlives_settings_with_the_same_operators_and_no_others(
+    reloaded: tuple[Watch, Browser],
+) -> None:
+    watch, browser = reloaded
+    await browser.sign_in()
+    watch.follow_settings(Settings.model_validate({"operators": LINE, "rate_per_minute": 78}))
+    assert (await browser.get("/writes/pause"))[0] == 200
+    csrf = await browser.csrf("/writes/pause")
+
+    watch.follow_settings(Settings.model_validate({"operators": operator_line("bob", PASSWORD)}))
+    assert (await browser.post("/writes/pause", {"csrf": csrf, "reason": "why not"}))[0] == 403
+    assert (await browser.sign_in())[0] == 403
+    assert (await browser.sign_in(name="bob"))[0] == 303
+    assert (await browser.get("/writes/pause"))[0] == 200
+
+
+async def test_whoever_signs_in_while_others_become_operators_is_not_let_in(
+    reloaded: tuple[Watch, Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, browser = reloaded
+    loop = asyncio.get_running_loop()
+    knows = Operators.knows
+
+    def slowly(operators: Operators, name: str, password: str) -> bool:
+        others = Settings.model_validate({"operators": operator_line("bob", PASSWORD)})
+        loop.call_soon_threadsafe(watch.follow_settings, others)
+        return knows(operators, name, password)
+
+    monkeypatch.setattr(Operators, "knows", slowly)
+    assert (await browser.sign_in())[0] == 403

@@ -103,8 +103,29 @@ async def test_no_page_holds_a_whole_login_id_or_a_client(reader: aiohttp.Client
         assert ">here<" not in text
 
 
+async def test_a_login_id_in_a_vendor_s_words_is_masked_like_every_other(
+    reader: aiohttp.ClientSession, ledger: Ledger, term: Term, connection: Connection
+) -> None:
+    pass_id = await ledger.start_pass(now=NOW, term=term)
+    await connection.execute(
+        "INSERT INTO call (called_at, operation, method, url, login_id, http_status, latency_seconds, attempt, pass_id, term, message)"
+        " VALUES ($1, 'set_scheduled_refresh', 'PATCH', '/', $2, 200, 0.25, 1, $3, $4, $5)",
+        NOW, A, pass_id, term, f"{A} has now been deactivated, as was {B.hex.upper()}",
+    )  # fmt: skip
+    await connection.execute(
+        "INSERT INTO schedule_change (login_id, change, event, at, reason, detail, pass_id)"
+        " VALUES ($1, 'disable', 'failed', $2, 'refused', $3, $4)",
+        A, NOW, f"no such login: {A}", pass_id,
+    )  # fmt: skip
+    for path in (f"/passes/{pass_id}", f"/logins/{handle_of(A)}"):
+        text = await source(reader, path)
+        assert "aaaa0000… has now been deactivated, as was bbbb0000…" in text, path
+        assert "no such login: aaaa0000…" in text, path
+        assert str(A) not in text, path
+
+
 async def test_where_it_is_allowed_the_page_shows_whole_login_ids_and_clients(ledger: Ledger, reader: object) -> None:
-    async with browsing(replace(site_on(ledger), whole_ids=True)) as session:
+    async with browsing(replace(site_on(ledger), whole_ids=lambda: True)) as session:
         assert str(A) in await source(session, "/logins?verdict=all")
         assert "here active" in await read(session, f"/logins/{handle_of(B)}")
 

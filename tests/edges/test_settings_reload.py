@@ -4,6 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from refreshd.core.errors import SettingsError
+from refreshd.operators import operator_line
 from refreshd.settings import Settings, changed, require_reloadable
 
 _ANOTHER: dict[str, object] = {
@@ -38,6 +39,14 @@ def test_everything_else_may_change() -> None:
     )
     require_reloadable(Settings(flinks_api_key=SecretStr("old")), after)
     assert changed(Settings(), after) == ("flinks_api_key", "rate_per_minute", "concurrency", "mode", "fetch")
+
+
+def test_operators_may_change_but_whether_there_are_any_may_not() -> None:
+    some, others = (Settings(operators=SecretStr(operator_line(name, "correct horse"))) for name in ("alice", "bob"))
+    require_reloadable(some, others)
+    for before, after in ((Settings(), some), (some, Settings())):
+        with pytest.raises(SettingsError, match="only a restart can change REFRESHD_OPERATORS"):
+            require_reloadable(before, after)
 
 
 def test_nothing_has_changed_where_nothing_has() -> None:

@@ -213,7 +213,7 @@ async def test_the_page_shows_every_verdict_of_the_fleet() -> None:
 
 async def test_a_held_plan_stands_with_its_reason_and_the_command_that_approves_it() -> None:
     said = await page()
-    assert "Disable 62 logins held would disable 62 of 400 logins" in said
+    assert "Disable 62 logins held Would disable 62 of 400 logins" in said
     assert "refreshd approve 9f31c6d2a7e0" in said
 
 

@@ -90,7 +90,14 @@ class Daemon:
         metrics = self._watch.metrics
         rate = self._settings.rate_per_minute
         self._watch.budget = Budget(rate, lease, on_wait=metrics.waited, on_rate=metrics.set_rate)
-        listener = Listener(url, schema=self._settings.database_schema, signal=self._on_notification)
+        settings = self._settings
+        listener = Listener(
+            url,
+            schema=settings.database_schema,
+            writers=lambda: open_ledger(url, settings, size=1, name="refreshd ping"),
+            signal=self._on_notification,
+            on_path=self._watch.on_notify_path,
+        )
         self._watch.begin()
         async with asyncio.TaskGroup() as group:
             beside = [

@@ -42,6 +42,7 @@ class Overview:
     next_routine_at: datetime | None = None
     routine: RoutineOutcome | None = None
     lapsing: Mapping[str, int] | None = None
+    deaf: bool = False
 
 
 class Tone(StrEnum):

@@ -59,6 +59,7 @@ class Watch:
         self.health.holds(Condition.CLOCK)
         self.budget: Budget | None = None
         self.spans: Spans = NoSpans()
+        self._deaf = False
         self._settings = settings
         self._terms = policies.terms(settings)
         self._clock = clock
@@ -162,6 +163,11 @@ class Watch:
             self.health.holds(Condition.EVENT_LOOP)
         self._show_conditions()
 
+    def on_notify_path(self, delay_seconds: float | None) -> None:
+        """A ping through the database was heard after so long; None: this daemon is deaf. It polls then, so it is as ready as before."""
+        self._deaf = delay_seconds is None
+        self.metrics.on_notify_path(delay_seconds)
+
     # What the daemon tells ----------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -254,6 +260,7 @@ class Watch:
             next_routine_at=next_routine_start(now, settings.routine_at, settings.routine_timezone),
             routine=self._routine,
             lapsing=self._lapsing,
+            deaf=self._deaf,
         )
 
     def site(self, reach: Reach[PageLedger], deciding: Reach[DecidingLedger]) -> Site:

@@ -138,6 +138,10 @@ class Metrics:
     def set_database_up(self, *, is_up: bool) -> None:
         self._state = replace(self._state, database_up=is_up)
 
+    def on_notify_path(self, delay_seconds: float | None) -> None:
+        """A ping went through the database; None: it did not come back."""
+        self._state = replace(self._state, hears=delay_seconds is not None, notify_delay_seconds=delay_seconds)
+
     def set_conditions(self, conditions: Mapping[Condition, bool]) -> None:
         """Readiness as `Health.readiness().conditions` gives it."""
         self._state = replace(self._state, conditions=MappingProxyType(dict(conditions)))

@@ -154,6 +154,16 @@ _PROCESS = (
         always(lambda state: flag(state.database_up)),
     ),
     Gauge(
+        "refreshd_notify_path_up",
+        "1 when the last ping through the database was heard, 0 when this daemon is deaf and polls instead; absent before the first.",
+        always(lambda state: flag(state.hears)),
+    ),
+    Gauge(
+        "refreshd_notify_delay_seconds",
+        "From a write to the hearing of its notification, at the last ping; absent while deaf.",
+        always(lambda state: state.notify_delay_seconds),
+    ),
+    Gauge(
         "refreshd_database_schema_version",
         "The newest migration that the ledger has; below refreshd_database_schema_expected_version run refreshd migrate.",
         always(lambda state: state.schema_version),

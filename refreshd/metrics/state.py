@@ -86,6 +86,8 @@ class State:
     rate_in_force: int | None = None
     paused: bool | None = None
     database_up: bool | None = None
+    hears: bool | None = None
+    notify_delay_seconds: float | None = None
     schema_version: int | None = None
     schema_expected: int | None = None
     pool: PoolUse | None = None

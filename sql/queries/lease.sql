@@ -95,3 +95,7 @@ WHERE name = 'leader' AND term > 0 AND expires_at > '-infinity';
 -- name: channel()$
 -- Where this schema notifies.
 SELECT activity_channel();
+
+-- name: ping(said)$
+-- A notification that means nothing but that it was heard.
+SELECT pg_notify(activity_channel(), :said);

@@ -225,6 +225,7 @@ def refused() -> Refused:
 def everything_happens(shown: Metrics) -> None:
     """Every hook is called, so that every metric that can move has moved."""
     shown.set_database_up(is_up=True)
+    shown.on_notify_path(0.01)
     shown.set_conditions(dict.fromkeys(Condition, True))
     shown.lead()
     shown.on_pass_failed(PassFailure.DATABASE, at=NOW)

@@ -146,14 +146,15 @@ class Lease:
             await asyncio.shield(self.release())
 
     async def wait_for_turn(self, stop: asyncio.Event, woken: asyncio.Event | None = None) -> bool:
-        """Stand by until the lease is ours (True) or `stop` is set (False); `woken` (a notification) has it tried at once."""
+        """Stand by until the lease is ours (True) or `stop` is set (False); `woken` (a notification) has it tried at once.
+
+        Raises LedgerUnavailable: a standby whose database is away must say so, too.
+        """
         signals = [stop] if woken is None else [stop, woken]
         while not stop.is_set():
-            left_seconds = self._renewal
-            with suppress(LedgerUnavailable):
-                left_seconds = await self._ask_for_it()
-                if self.is_held:
-                    return True
+            left_seconds = await self._ask_for_it()
+            if self.is_held:
+                return True
             await first_of(*signals, seconds=min(self._renewal, left_seconds + _AFTER_THE_END_SECONDS))
             if woken is not None:
                 woken.clear()

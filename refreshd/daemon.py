@@ -96,7 +96,7 @@ class Daemon:
             schema=settings.database_schema,
             writers=lambda: open_ledger(url, settings, size=1, name="refreshd ping"),
             signal=self._on_notification,
-            on_path=self._watch.on_notify_path,
+            on_path=metrics.on_notify_path,
         )
         self._watch.begin()
         async with asyncio.TaskGroup() as group:

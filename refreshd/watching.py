@@ -59,7 +59,6 @@ class Watch:
         self.health.holds(Condition.CLOCK)
         self.budget: Budget | None = None
         self.spans: Spans = NoSpans()
-        self._deaf = False
         self._settings = settings
         self._terms = policies.terms(settings)
         self._clock = clock
@@ -128,9 +127,8 @@ class Watch:
         self.health.holds(Condition.CLOCK)
         if seconds is not None and abs(seconds) > _SKEW_LIMIT_SECONDS:
             where = "ahead of" if seconds > 0 else "behind"
-            self.health.fails(
-                Condition.CLOCK, f"our clock is {abs(seconds):.0f} s {where} the database's: mend the time of this host"
-            )
+            why = f"our clock is {abs(seconds):.0f} s {where} the database's: mend the time of this host"
+            self.health.fails(Condition.CLOCK, why)
         self._show_conditions()
 
     def on_task_failed(self, task: str) -> None:
@@ -162,11 +160,6 @@ class Watch:
         else:
             self.health.holds(Condition.EVENT_LOOP)
         self._show_conditions()
-
-    def on_notify_path(self, delay_seconds: float | None) -> None:
-        """A ping through the database was heard after so long; None: this daemon is deaf. It polls then, so it is as ready as before."""
-        self._deaf = delay_seconds is None
-        self.metrics.on_notify_path(delay_seconds)
 
     # What the daemon tells ----------------------------------------------------------------------------------------------------------
 
@@ -260,7 +253,7 @@ class Watch:
             next_routine_at=next_routine_start(now, settings.routine_at, settings.routine_timezone),
             routine=self._routine,
             lapsing=self._lapsing,
-            deaf=self._deaf,
+            deaf=self.metrics.is_deaf,
         )
 
     def site(self, reach: Reach[PageLedger], deciding: Reach[DecidingLedger]) -> Site:

@@ -138,6 +138,11 @@ class Metrics:
     def set_database_up(self, *, is_up: bool) -> None:
         self._state = replace(self._state, database_up=is_up)
 
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the last ping did not come back; a daemon that is deaf polls, so it is as ready as before."""
+        return self._state.hears is False
+
     def on_notify_path(self, delay_seconds: float | None) -> None:
         """A ping went through the database; None: it did not come back."""
         self._state = replace(self._state, hears=delay_seconds is not None, notify_delay_seconds=delay_seconds)

@@ -224,6 +224,12 @@ def _postgres() -> tuple[Cell, ...]:
         unit="short",
         description="In each step, by named query.",
     )
+    heard = Saying(
+        id=17,
+        title="How long a notification takes",
+        unit="s",
+        description="From our own ping in the database to our own ear; up is 0 while the daemon is deaf and polls. Run: refreshd doctor.",
+    )
     time = f"sum by (query) (rate({metric('refreshd_database_query_duration_seconds_sum')}[{RATE}]))"
     count = f"sum by (query) (rate({metric('refreshd_database_query_duration_seconds_count')}[{RATE}]))"
     size = asked(leaders("refreshd_database_pool_max_connections"), "size")
@@ -252,6 +258,16 @@ def _postgres() -> tuple[Cell, ...]:
                 failures,
                 [asked(grown("refreshd_database_query_failures_total", by="query"), "{{query}}")],
                 Look(bars=True, stacked=True),
+            ),
+            12,
+        ),
+        (
+            graph(
+                heard,
+                [
+                    asked(f"max({metric('refreshd_notify_delay_seconds')})", "delay"),
+                    asked(f"min({metric('refreshd_notify_path_up')})", "up"),
+                ],
             ),
             12,
         ),

@@ -26,9 +26,9 @@ from refreshd.metrics.labels import (
 from refreshd.metrics.state import MetricsPolicy
 from refreshd.ports import PassRecord
 
-_PASS_SECONDS = (1, 5, 15, 60, 300, 3600)
+_PASS_SECONDS = (1, 15, 60, 300, 3600)
 _CALL_SECONDS = (0.25, 1, 5, 30)
-_WAIT_SECONDS = (0.1, 1, 5, 15, 60, 300)
+_WAIT_SECONDS = (0.1, 1, 5, 60, 300)
 
 
 class SettledTurn(Protocol):

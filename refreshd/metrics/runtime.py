@@ -6,7 +6,7 @@ from refreshd.metrics.labels import LOG_LEVELS, TASKS
 from refreshd.metrics.statements import QUERIES, query_label
 
 _LAG_SECONDS = (0.025, 0.1, 0.5, 1)
-_POOL_SECONDS = (0.01, 0.1, 1)
+_POOL_SECONDS = (0.1, 1)
 
 
 class ProcessCounters:

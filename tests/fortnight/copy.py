@@ -36,6 +36,9 @@ from tests.support.virtual_loop import busy
 NAME = "refreshd"
 _LAG_PERIOD_SECONDS = 60.0
 """A second would be twelve hundred thousand turns of the loop a fortnight."""
+_HEARD_AFTER_SECONDS = 0.003
+"""Nobody listens in virtual time: a notification is drawn, as statement times are."""
+
 _PAUSE_SECONDS = 60.0
 
 
@@ -142,10 +145,12 @@ class Copy:
             with busy():
                 schema = await check_schema(around.url, around.settings)
             watch.database_answers(schema)
+            watch.metrics.on_notify_path(_HEARD_AFTER_SECONDS)
             watch.follow()
             await self._lead(watch, await around.lease.take(self.instance))
         except* (LeaseLost, LedgerUnavailable) as group:
             watch.leadership_failed(_first(group))
+            watch.metrics.on_notify_path(None)
             await around.lease.release(self.instance)
             await asyncio.sleep(_PAUSE_SECONDS)
         finally:

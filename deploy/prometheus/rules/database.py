@@ -49,7 +49,7 @@ _NOTIFY = Alert(
     summary="Notifications of the database do not arrive.",
     description="refreshd polls instead: clients who leave are noticed once a pass, not at once.",
     first="refreshd doctor",
-    panel="refreshd-vendor?viewPanel=3",
+    panel="refreshd-vendor?viewPanel=17",
     why="refreshd reconnects by itself within minutes; what stays deaf goes through a pooler that drops LISTEN.",
 )
 

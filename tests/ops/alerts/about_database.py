@@ -89,7 +89,7 @@ PROOFS = (
         severity="warning",
         summary="Notifications of the database do not arrive.",
         first="refreshd doctor",
-        panel="refreshd-vendor?viewPanel=3",
+        panel="refreshd-vendor?viewPanel=17",
         stories=(
             Story(
                 title="one copy hears nothing",

@@ -79,17 +79,11 @@ def names_in(expr: str) -> set[str]:
     return found
 
 
-COMING = {
-    "refreshd_notify_path_up",
-}
-"""Agreed names that refreshd does not show yet."""
-
-
 @each_rule
 def test_a_rule_reads_only_series_that_exist_each_of_this_job(rule: Rule) -> None:
     names = names_in(rule["expr"])
     assert names
-    assert names <= metrics_shown() | COMING
+    assert names <= metrics_shown()
     assert len(re.findall(r'\{job="refreshd"', rule["expr"])) == len(re.findall(r"(?<!\w)[a-z_:]+\w*\{", rule["expr"]))
 
 

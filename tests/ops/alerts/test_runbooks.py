@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from deploy.prometheus.rules.table import alerts
-from tests.ops.alerts.test_rules import COMING, metrics_shown, names_in
+from tests.ops.alerts.test_rules import metrics_shown, names_in
 from tests.support.commands import Ran, refreshd, start_refreshd
 from tests.support.company import company
 from tests.support.documents import ROOT, Document, document
@@ -84,7 +84,7 @@ def test_the_index_lists_every_alert_as_it_is() -> None:
 
 @each_book
 def test_every_query_of_prometheus_parses_and_reads_series_that_exist(book: Document) -> None:
-    known = metrics_shown() | COMING | {"process_cpu_seconds_total"}
+    known = metrics_shown() | {"process_cpu_seconds_total"}
     queries = blocks(book, "promql")
     assert queries, "how does one see that it is over?"
     for query in queries:

@@ -115,7 +115,8 @@ class World:
         self.tell_flinks()
 
     def tell_flinks(self) -> None:
-        self.flinks.company_inactive(self.company.inactive_logins())
+        seconds = asyncio.get_running_loop().time()
+        self.flinks.company_inactive(self.company.inactive_logins(), seconds=seconds)
 
     @property
     def active(self) -> frozenset[str]:

@@ -180,12 +180,13 @@ SET state = excluded.state,
     rejection_reason = NULL;
 
 -- name: cover_disables(plan_id, event, now, pass_id, term, reason)$
--- Covers all that wait to be disabled with the plan, and has them judged again. Returns how many.
+-- Covers all that wait to be disabled with the plan, and has them judged again. Returns how many. A plan that is held also covers those
+-- of which something new was heard while it was weighed: left out, they would go by themselves in the next pass.
 WITH locked AS (
     SELECT login_id
     FROM login
     WHERE NOT active AND verdict IN ('leaking', 'quarantined') AND plan_id IS NULL AND intent IS NULL
-        AND verdict_until > :now AND (change_not_before IS NULL OR change_not_before <= :now)
+        AND (verdict_until > :now OR :event = 'held') AND (change_not_before IS NULL OR change_not_before <= :now)
     ORDER BY login_id
     FOR NO KEY UPDATE
 ), event AS (
@@ -207,7 +208,7 @@ WITH locked AS (
     SELECT login_id
     FROM login
     WHERE active AND verdict = 'drifted' AND reason = 'disabled_by_refreshd' AND plan_id IS NULL AND intent IS NULL
-        AND verdict_until > :now AND (change_not_before IS NULL OR change_not_before <= :now)
+        AND (verdict_until > :now OR :event = 'held') AND (change_not_before IS NULL OR change_not_before <= :now)
     ORDER BY login_id
     FOR NO KEY UPDATE
 ), event AS (

@@ -321,6 +321,18 @@ async def test_a_held_plan_covers_all_that_wait_until_it_is_approved(
     assert [event for _, event in await _events(connection)] == ["held"] * 2 + ["approved"] * 2 + ["intended"] * 2
 
 
+async def test_what_was_heard_of_a_login_while_its_plan_was_weighed_does_not_take_it_out_of_the_hold(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, B, active=False)
+    await judge_all(ledger, term)
+    await connection.execute("UPDATE login SET verdict_until = '-infinity' WHERE login_id = $1", B)
+    await ledger.hold(_held(logins=2), now=NOW, pass_id=PassId(1), term=term)
+    await judge_all(ledger, term, inactive=VerdictName.HELD)
+    assert not await _candidates(ledger)
+    assert [each.remaining for each in await ledger.plans()] == [2]
+
+
 async def test_an_approval_that_ran_out_is_a_hold_again(ledger: Ledger, connection: Connection, term: Term) -> None:
     await link(connection, "ann", A, active=False)
     await judge_all(ledger, term)

@@ -1,6 +1,6 @@
 """The process is killed (SIGKILL) at every named point and at random moments; nothing is lost, doubled, forgotten or done wrongly.
 
-`make soak` goes on with this for as long as one likes (`tests/soak`).
+The seeds of the random moments are fixed; other seeds are other stories.
 """
 
 import pytest

@@ -15,7 +15,8 @@ import structlog
 from refreshd import crash
 from refreshd.core.conversation import Conversation
 from refreshd.core.errors import RowsLocked
-from refreshd.core.model import HeldPlan, Pause
+from refreshd.core.model import Pause
+from refreshd.core.plan import HeldPlan
 from refreshd.core.totals import Deadlines, LedgerTotals
 from refreshd.crash import Point
 from refreshd.ports import PassLedger, PassRecord

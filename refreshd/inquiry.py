@@ -11,7 +11,7 @@ from refreshd.core.errors import LedgerUnavailable
 from refreshd.core.model import CallTrace, LoginId, PassId, VerdictName
 from refreshd.core.totals import LedgerTotals
 from refreshd.handle import EVERY, Handle, Span, handle_of
-from refreshd.ports import ReadingLedger, ScheduleEvent, StoredPass
+from refreshd.reading import ReadingLedger, ScheduleEvent, StoredPass
 
 READ_SECONDS = 4.0
 """A page waits no longer for the ledger; the statement is cancelled at the server too."""

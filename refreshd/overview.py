@@ -13,7 +13,8 @@ from typing import Protocol
 from refreshd import phrases
 from refreshd.core import codes
 from refreshd.core.forecast import RoutineOutcome
-from refreshd.core.model import HeldPlan, Pause, VerdictName
+from refreshd.core.model import Pause, VerdictName
+from refreshd.core.plan import HeldPlan
 from refreshd.core.totals import LedgerTotals
 from refreshd.ports import PassRecord
 

@@ -13,19 +13,9 @@ from refreshd.core import guard, planner
 from refreshd.core.evidence import approval_runs
 from refreshd.core.guard import GuardPolicy, Withheld
 from refreshd.core.judge import JudgePolicy, judge
-from refreshd.core.model import (
-    Change,
-    ChangeReason,
-    Evidence,
-    HeldPlan,
-    LoginId,
-    PlanId,
-    PlannedChange,
-    PlanTotals,
-    Verdict,
-    VerdictName,
-)
-from refreshd.ports import StoredLogin
+from refreshd.core.model import Change, Evidence, LoginId, PlanId, Verdict, VerdictName
+from refreshd.core.plan import ChangeReason, HeldPlan, PlannedChange, PlanTotals
+from refreshd.reading import StoredLogin
 
 READ_AT_ONCE = 1_000
 

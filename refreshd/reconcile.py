@@ -18,7 +18,8 @@ from refreshd.core import canary, guard, planner
 from refreshd.core.canary import PlanUnderWay
 from refreshd.core.guard import AdmittedPlan, GuardedPlan, GuardPolicy, Withheld
 from refreshd.core.judge import JudgePolicy, judge
-from refreshd.core.model import Change, HeldPlan, LoginId, PassId, PlanState, PlanTotals, Term
+from refreshd.core.model import Change, LoginId, PassId, PlanState, Term
+from refreshd.core.plan import HeldPlan, PlanTotals
 from refreshd.ports import Clock, Leadership, PassLedger, PassRecord
 
 _log = structlog.get_logger(__name__)

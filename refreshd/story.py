@@ -15,7 +15,7 @@ from refreshd.core.judge import JudgePolicy, judge
 from refreshd.core.model import CallTrace, Evidence, Flag, LoginId, Pause, Verdict
 from refreshd.core.outlook import Outlook, RoutineTimes, outlook
 from refreshd.overview import said_of_pause
-from refreshd.ports import LinkedClient, ReadingLedger, ScheduleEvent, StoredLogin
+from refreshd.reading import LinkedClient, ReadingLedger, ScheduleEvent, StoredLogin
 
 CALLS = 8
 EVENTS = 8

@@ -11,7 +11,8 @@ from refreshd.core import forecast
 from refreshd.core.breaker import Breaker
 from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError, SettingsError
 from refreshd.core.forecast import RoutineOutcome
-from refreshd.core.model import CallTrace, HeldPlan, Pause
+from refreshd.core.model import CallTrace, Pause
+from refreshd.core.plan import HeldPlan
 from refreshd.core.timing import next_routine_start
 from refreshd.core.totals import LedgerTotals
 from refreshd.dispatch import Settled

@@ -17,7 +17,7 @@ from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.core.errors import InputRejected
 from refreshd.core.model import CallTrace, LoginId
-from refreshd.ports import LinkedClient, ScheduleEvent
+from refreshd.reading import LinkedClient, ScheduleEvent
 from refreshd.settings import Settings
 from refreshd.story import Fact, Story
 

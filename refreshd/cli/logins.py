@@ -15,7 +15,7 @@ from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.core import codes
 from refreshd.core.model import LoginId, VerdictName
-from refreshd.ports import StoredLogin
+from refreshd.reading import StoredLogin
 from refreshd.settings import Settings
 
 SHOWN = 50

@@ -14,7 +14,8 @@ from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, ledger_settings, opened, preview_policy
 from refreshd.cli.shapes import plan_as_json
 from refreshd.cli.start import run_async
-from refreshd.core.model import Change, Evidence, HeldPlan, LoginId, PlanState
+from refreshd.core.model import Change, Evidence, LoginId, PlanState
+from refreshd.core.plan import HeldPlan
 from refreshd.preview import READ_AT_ONCE, Preview, Proposal, Proposed, preview, proposals, reason_beneath
 from refreshd.settings import Mode, Settings
 

@@ -13,10 +13,11 @@ from refreshd.cli.shapes import decision_as_json, moved_as_json, plan_as_json
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.core import guard
 from refreshd.core.errors import PlanUnknown
-from refreshd.core.model import HeldPlan, LoginId, Weighed
-from refreshd.core.plans import Decision, Fate, Moved, fate_words, moved
-from refreshd.ports import PlanMember
+from refreshd.core.fate import Decision, Fate, Moved, fate_words, moved
+from refreshd.core.model import LoginId
+from refreshd.core.plan import HeldPlan, Weighed
 from refreshd.preview import reason_beneath
+from refreshd.reading import PlanMember
 from refreshd.settings import Settings
 
 SHOWN = 20

@@ -13,8 +13,9 @@ from refreshd.cli.screen import Screen, clean
 from refreshd.cli.session import ledger_settings, opened
 from refreshd.cli.shapes import plan_as_json
 from refreshd.cli.start import run_async
-from refreshd.core.model import HeldPlan, PlanState
-from refreshd.core.plans import Fate, fate_words, since_then
+from refreshd.core.fate import Fate, fate_words, since_then
+from refreshd.core.model import PlanState
+from refreshd.core.plan import HeldPlan
 from refreshd.settings import Settings
 
 ClosedToo = Annotated[

@@ -4,9 +4,10 @@ from dataclasses import asdict
 
 from refreshd.core import codes
 from refreshd.core.evidence import seen_at
-from refreshd.core.model import CallTrace, HeldPlan, Pause
-from refreshd.core.plans import Decision, Moved
-from refreshd.ports import Leader, Orphan, ScheduleEvent, StoredLogin, StoredPass
+from refreshd.core.fate import Decision, Moved
+from refreshd.core.model import CallTrace, Pause
+from refreshd.core.plan import HeldPlan
+from refreshd.reading import Leader, Orphan, ScheduleEvent, StoredLogin, StoredPass
 
 
 def login_as_json(each: StoredLogin) -> dict[str, object]:

@@ -20,9 +20,10 @@ from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.clock import SystemClock
 from refreshd.core import timing
-from refreshd.core.model import HeldPlan, Pause
+from refreshd.core.model import Pause
+from refreshd.core.plan import HeldPlan
 from refreshd.core.totals import LedgerTotals
-from refreshd.ports import Leader, Orphan, StoredPass
+from refreshd.reading import Leader, Orphan, StoredPass
 from refreshd.settings import Settings
 
 _PASSES = 5

@@ -13,10 +13,11 @@ from refreshd.cli.session import Opened, ledger_settings, opened
 from refreshd.cli.start import run_async
 from refreshd.core import guard
 from refreshd.core.errors import DependencyDown, HeldByGuard
+from refreshd.core.fate import UNDOING_WORDS, Undoing
 from refreshd.core.guard import WINDOW, AdmittedPlan, Withheld
-from refreshd.core.model import Change, HeldPlan, LoginId, PlanId, PlanState
+from refreshd.core.model import Change, LoginId, PlanId, PlanState
+from refreshd.core.plan import HeldPlan
 from refreshd.core.planner import PlanDigest
-from refreshd.core.plans import UNDOING_WORDS, Undoing
 from refreshd.settings import Settings
 
 _AT_ONCE = 1_000

@@ -27,19 +27,8 @@ from itertools import islice
 from refreshd.core import canary
 from refreshd.core.canary import PlanUnderWay
 from refreshd.core.evidence import approval_runs
-from refreshd.core.model import (
-    Change,
-    ChangeReason,
-    Evidence,
-    Intent,
-    LoginId,
-    Plan,
-    PlanId,
-    PlannedChange,
-    PlanState,
-    PlanTotals,
-    Weighed,
-)
+from refreshd.core.model import Change, Evidence, LoginId, PlanId, PlanState
+from refreshd.core.plan import ChangeReason, Intent, Plan, PlannedChange, PlanTotals, Weighed
 
 ALWAYS_ALLOWED = 5
 """A ledger so small that the fraction rounds to nothing may still lose this many logins a day."""

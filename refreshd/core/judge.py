@@ -1,8 +1,7 @@
 """One login's evidence -> one verdict. The chain of rules at the end of this module, read from top to bottom, is the policy.
 
 A rule is a small named function; the first one that has something to say decides, and where none has, an inactive login leaks and an
-active one is stale. The judge never reads a clock: the same evidence at the same moment gives the same verdict, and `Verdict.until`
-says when the mere passing of time may give another.
+active one is stale. The same evidence at the same moment gives the same verdict; `Verdict.until` says when time alone may give another.
 """
 
 from collections.abc import Callable
@@ -26,7 +25,8 @@ from refreshd.core.evidence import (
     spared_until,
     standing_failure,
 )
-from refreshd.core.model import ChangeReason, Disposition, Evidence, Flag, Lane, PlanState, Verdict, VerdictName
+from refreshd.core.model import Disposition, Evidence, Flag, Lane, PlanState, Verdict, VerdictName
+from refreshd.core.plan import ChangeReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import NewType
 from uuid import UUID
 
@@ -32,14 +32,6 @@ class Change(StrEnum):
 
     DISABLE = "disable"
     ENABLE = "enable"
-
-
-class ChangeReason(StrEnum):
-    """The reasons of a change that other rooms look for; every other reason is the verdict's own word."""
-
-    APPROVED = "approved"
-    REASSERT = "reassert"
-    DISABLED_BY_REFRESHD = "disabled_by_refreshd"
 
 
 class Flag(StrEnum):
@@ -93,15 +85,6 @@ class Lane(StrEnum):
 
     SAVABLE = "savable"
     REST = "rest"
-
-
-class Urgency(IntEnum):
-    """The classes of due work, most urgent first (design section 3)."""
-
-    CHANGE = 1
-    REPORT = 2
-    SAVABLE = 3
-    REST = 4
 
 
 class FetchDepth(StrEnum):
@@ -284,94 +267,12 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedChange:
-    """One schedule change that follows from the evidence; `approved_by` names the approved plan that covers it."""
-
-    login_id: LoginId
-    change: Change
-    reason: str
-    approved_by: PlanId | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Schedule changes, sorted by LoginId and change; `plan_id` is the hash of those pairs."""
-
-    plan_id: PlanId
-    changes: tuple[PlannedChange, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
-    """A change that the guard admitted and the ledger remembers, until Flinks has confirmed it or it is withdrawn."""
-
-    change_id: int
-    change: Change
-    reason: str
-    plan_id: PlanId
-    intended_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanTotals:
-    """What the guard weighs a plan against, counted by the ledger.
-
-    The `*_waiting` are candidates no plan covers yet; `*_in_window` are the distinct logins changed without approval in the last 24 h,
-    or about to be;
-    `accepted_active` is the number of active logins when totals were last accepted, None on a ledger that never had any.
-    """
-
-    logins: int
-    active: int
-    not_confirmed_off: int
-    disables_waiting: int
-    enables_waiting: int
-    disables_in_window: int
-    enables_in_window: int
-    accepted_active: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
     """People have stopped all vendor writes, for all copies; everything else goes on."""
 
     paused_at: datetime
     paused_by: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weighed:
-    """The numbers by which the guard judged a plan: the ledger as it was then, and the operator's caps."""
-
-    logins: int
-    active: int
-    not_confirmed_off: int
-    changed_in_window: int
-    accepted_active: int | None
-    max_fraction: float
-    max_count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldPlan:
-    """A plan that the guard withheld, as `refreshd plans` lists it; `remaining` counts members still covered by it."""
-
-    plan_id: PlanId
-    change: Change
-    state: PlanState
-    held_at: datetime
-    reason: str
-    sentence: str
-    logins: int
-    remaining: int
-    allowance: int
-    weighed: Weighed
-    approved_at: datetime | None = None
-    approved_until: datetime | None = None
-    approval_reason: str | None = None
-    rejected_at: datetime | None = None
-    rejection_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

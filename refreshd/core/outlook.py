@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from refreshd.core import timing
 from refreshd.core.evidence import approval_runs
-from refreshd.core.model import ChangeReason, Evidence, Hold, Intent, Lane, PlanState, Verdict, VerdictName
+from refreshd.core.model import Evidence, Hold, Lane, PlanState, Verdict, VerdictName
+from refreshd.core.plan import ChangeReason, Intent
 
 _BACK = "a client of it becomes active again"
 

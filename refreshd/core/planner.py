@@ -17,17 +17,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from refreshd.core.evidence import approval_runs
-from refreshd.core.model import (
-    Change,
-    ChangeReason,
-    Evidence,
-    LoginId,
-    Plan,
-    PlanId,
-    PlannedChange,
-    Verdict,
-    VerdictName,
-)
+from refreshd.core.model import Change, Evidence, LoginId, PlanId, Verdict, VerdictName
+from refreshd.core.plan import ChangeReason, Plan, PlannedChange
 
 _ID_DIGITS = 16
 

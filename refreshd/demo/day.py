@@ -17,12 +17,13 @@ from rich.table import Table
 
 from refreshd.core.guard import WINDOW
 from refreshd.core.judge import judge
-from refreshd.core.model import HeldPlan, Lane, VerdictName
+from refreshd.core.model import Lane, VerdictName
+from refreshd.core.plan import HeldPlan
 from refreshd.core.totals import LedgerTotals
 from refreshd.demo.stage import DOWN, FACTOR, LOGINS, MORNING, RATE_PER_MINUTE, Stage
 from refreshd.ledger import Ledger
 from refreshd.policies import judge_policy
-from refreshd.ports import StoredLogin
+from refreshd.reading import StoredLogin
 
 _LOOK_SECONDS = 0.05
 _PATIENCE_SECONDS = 60.0

@@ -12,13 +12,15 @@ from refreshd.core.conversation import Conversation, Step
 from refreshd.core.effects import Confirmed
 from refreshd.core.errors import FlinksError
 from refreshd.core.guard import GuardedChange, Withdrawn
-from refreshd.core.model import CallTrace, Change, ChangeReason, LoginId, PassId, PlannedChange, VerdictName
+from refreshd.core.model import CallTrace, Change, LoginId, PassId, VerdictName
+from refreshd.core.plan import ChangeReason, PlannedChange
 from refreshd.core.turn import Turn, advance, fail
 from refreshd.doctor.finding import Finding, bad, good
 from refreshd.flinks import FlinksConnection, FlinksReader, ScheduleWriter
 from refreshd.ledger import Ledger
 from refreshd.pacing import Budget
-from refreshd.ports import Clock, Leadership, PassRecord, StoredLogin
+from refreshd.ports import Clock, Leadership, PassRecord
+from refreshd.reading import StoredLogin
 from refreshd.settings import Mode, Settings
 
 _SUBJECT = "write probe"

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from refreshd.core.canary import wants_canary
 from refreshd.core.guard import AdmittedPlan
-from refreshd.core.model import HeldPlan, PassId, PlanState
+from refreshd.core.model import PassId, PlanState
+from refreshd.core.plan import HeldPlan
 from refreshd.ledger import rows
 from refreshd.postgres import Statement
 from refreshd.sqlfiles import Queries

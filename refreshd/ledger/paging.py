@@ -9,8 +9,8 @@ from refreshd.core.model import LoginId, PassId, VerdictName
 from refreshd.handle import Handle
 from refreshd.inquiry import InstitutionRow, ListedLogin, PassStory, Search
 from refreshd.ledger.reading import call_trace, schedule_event
-from refreshd.ports import StoredPass
 from refreshd.postgres import Database, Record
+from refreshd.reading import StoredPass
 from refreshd.sqlfiles import load_queries
 
 _FIRST = LoginId(UUID(int=0))

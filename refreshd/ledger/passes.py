@@ -7,19 +7,8 @@ from uuid import UUID
 
 from refreshd.core.canary import PlanUnderWay
 from refreshd.core.guard import WINDOW, AdmittedPlan, GuardedPlan, Withheld
-from refreshd.core.model import (
-    Change,
-    ChangeReason,
-    Evidence,
-    HeldPlan,
-    LoginId,
-    PassId,
-    PlanId,
-    PlannedChange,
-    PlanTotals,
-    Term,
-    Verdict,
-)
+from refreshd.core.model import Change, Evidence, LoginId, PassId, PlanId, Term, Verdict
+from refreshd.core.plan import ChangeReason, HeldPlan, PlannedChange, PlanTotals
 from refreshd.core.totals import Deadlines, LedgerTotals
 from refreshd.crash import Write
 from refreshd.ledger import rows

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from refreshd.core.fate import Decision, Fate
 from refreshd.core.model import (
     CallTrace,
     Change,
     Disposition,
-    HeldPlan,
     Lane,
     LoginId,
     Operation,
@@ -18,12 +18,11 @@ from refreshd.core.model import (
     PlanState,
     Term,
     VerdictName,
-    Weighed,
 )
-from refreshd.core.plans import Decision, Fate
+from refreshd.core.plan import HeldPlan, Weighed
 from refreshd.ledger import rows
-from refreshd.ports import Leader, LinkedClient, Orphan, PlanMember, ScheduleEvent, StoredLogin, StoredPass
 from refreshd.postgres import Database, Record
+from refreshd.reading import Leader, LinkedClient, Orphan, PlanMember, ScheduleEvent, StoredLogin, StoredPass
 from refreshd.sqlfiles import load_queries
 
 _FIRST = UUID(int=0)

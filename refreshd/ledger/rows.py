@@ -12,17 +12,15 @@ from refreshd.core.model import (
     Evidence,
     Flag,
     Hold,
-    Intent,
     Listing,
     LoginId,
     PlanId,
-    PlannedChange,
     PlanState,
     Refusal,
     Report,
     Verdict,
-    Weighed,
 )
+from refreshd.core.plan import Intent, PlannedChange, Weighed
 from refreshd.core.standing import InstitutionState, Standing
 from refreshd.ports import DueChange, DueLogin
 from refreshd.postgres import Record

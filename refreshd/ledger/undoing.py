@@ -5,9 +5,10 @@ from datetime import datetime
 from uuid import UUID
 
 from refreshd.core.errors import PlanUnknown
+from refreshd.core.fate import Undoing
 from refreshd.core.guard import AdmittedPlan
-from refreshd.core.model import HeldPlan, LoginId, PlanId
-from refreshd.core.plans import Undoing
+from refreshd.core.model import LoginId, PlanId
+from refreshd.core.plan import HeldPlan
 from refreshd.ledger import rows
 from refreshd.ledger.opening import WITHIN_CAPS, OthersWaitError, exactly, opening
 from refreshd.postgres import Database

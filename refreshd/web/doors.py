@@ -16,7 +16,8 @@ from aiohttp import web
 
 from refreshd.core.errors import PlanUnknown
 from refreshd.core.guard import WINDOW
-from refreshd.core.model import HeldPlan, PlanId, PlanState
+from refreshd.core.model import PlanId, PlanState
+from refreshd.core.plan import HeldPlan
 from refreshd.inquiry import PageLedger
 from refreshd.web.desk import DecidingLedger, Desk, Session
 from refreshd.web.site import COOKIE, Refused, Site, Unknown, loop_seconds, render, session_of

@@ -10,13 +10,14 @@ from aiohttp import web
 from refreshd import overview as overviews
 from refreshd import story
 from refreshd.core.errors import DependencyDown
-from refreshd.core.model import HeldPlan, LoginId, PassId, PlanId, VerdictName
-from refreshd.core.plans import fate_words, since_then
+from refreshd.core.fate import fate_words, since_then
+from refreshd.core.model import LoginId, PassId, PlanId, VerdictName
+from refreshd.core.plan import HeldPlan
 from refreshd.core.totals import LedgerTotals
 from refreshd.handle import EVERY, handle_of, read_beginning, read_handle
 from refreshd.health import Role
 from refreshd.inquiry import InstitutionRow, Kept, PageLedger, Search, look_up
-from refreshd.ports import Leader, StoredPass
+from refreshd.reading import Leader, StoredPass
 from refreshd.web.site import Site, Unknown, reasons, render
 
 PASSES = 20

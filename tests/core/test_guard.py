@@ -26,7 +26,8 @@ from refreshd.core.guard import (
     second_look,
     weigh,
 )
-from refreshd.core.model import Change, ChangeReason, Evidence, Intent, PlannedChange, PlanState, PlanTotals
+from refreshd.core.model import Change, Evidence, PlanState
+from refreshd.core.plan import ChangeReason, Intent, PlannedChange, PlanTotals
 from tests.support.builders import (
     ACTIVE,
     CAPS,

@@ -10,7 +10,6 @@ from refreshd.core.model import (
     Listing,
     NaiveTimeError,
     Refusal,
-    Urgency,
     VerdictName,
     check_aware,
 )
@@ -63,7 +62,3 @@ def test_there_are_ten_verdicts() -> None:
         "quarantined",
         "unseen",
     }
-
-
-def test_changes_are_the_most_urgent_class_and_the_rest_the_least() -> None:
-    assert sorted(Urgency) == [Urgency.CHANGE, Urgency.REPORT, Urgency.SAVABLE, Urgency.REST]

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from refreshd.core.judge import judge
-from refreshd.core.model import Change, Evidence, Flag, Intent, VerdictName
+from refreshd.core.model import Change, Evidence, Flag, VerdictName
 from refreshd.core.outlook import Outlook, RoutineTimes, outlook
+from refreshd.core.plan import Intent
 from tests.support.builders import (
     ACTIVE,
     INACTIVE,

@@ -7,16 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refreshd.core.judge import JudgePolicy, judge
-from refreshd.core.model import (
-    Answer,
-    Change,
-    ChangeReason,
-    Evidence,
-    Flag,
-    Listing,
-    PlannedChange,
-    VerdictName,
-)
+from refreshd.core.model import Answer, Change, Evidence, Flag, Listing, VerdictName
+from refreshd.core.plan import ChangeReason, PlannedChange
 from refreshd.core.planner import PlanDigest, plan, wanted
 from tests.support.builders import ACTIVE, INACTIVE, JUDGE, NOW, PLAN_ID, ago, hold, listed, login, planned, refused
 from tests.support.strategies import answers, evidences, judge_policies, listings, moments, planned_changes

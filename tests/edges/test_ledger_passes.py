@@ -14,20 +14,18 @@ from refreshd.core.guard import Withdrawn
 from refreshd.core.judge import judge
 from refreshd.core.model import (
     Change,
-    ChangeReason,
     Flag,
-    HeldPlan,
     Lane,
     LoginId,
     PassId,
     PlanId,
-    PlannedChange,
     PlanState,
     Report,
     ReportCard,
     Term,
     VerdictName,
 )
+from refreshd.core.plan import ChangeReason, HeldPlan, PlannedChange
 from refreshd.core.retention import Kept
 from refreshd.ledger import Ledger
 from refreshd.ports import DueLogin, PassRecord

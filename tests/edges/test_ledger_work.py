@@ -27,8 +27,9 @@ from refreshd.core.model import (
     VerdictName,
 )
 from refreshd.ledger import Ledger
-from refreshd.ports import DueLogin, StoredLogin
+from refreshd.ports import DueLogin
 from refreshd.postgres import Connection
+from refreshd.reading import StoredLogin
 from tests.support.builders import JUDGE
 from tests.support.ledger import DAY, HOUR, NOW, intend_all, judge_all, link, login_id, set_active, verdict
 

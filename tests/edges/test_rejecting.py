@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from refreshd.core.effects import Confirmed
+from refreshd.core.fate import Fate
 from refreshd.core.judge import judge
 from refreshd.core.model import Change, PassId, PlanState, Term, VerdictName
-from refreshd.core.plans import Fate
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection
 from tests.edges.test_ledger_passes import _held

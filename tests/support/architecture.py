@@ -2,17 +2,12 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 LONGEST_FUNCTION = 40
 LONGEST_MODULE = 300
-
-LONGER_FOR_A_REASON: Mapping[str, int] = {
-    "refreshd/core/model.py": 430,  # every frozen value of the house, one after another: nothing else hides in it
-    "refreshd/ports.py": 400,  # every port, with what its caller may rely on; no bodies
-}
 
 _STATEMENT = re.compile(
     r"\b(SELECT\b.*\bFROM|SELECT \w+\(|INSERT INTO|UPDATE \S+\s+SET|DELETE FROM|TRUNCATE|LISTEN|NOTIFY|"
@@ -59,11 +54,10 @@ def long_functions(source: Source) -> list[str]:
 
 
 def long_module(source: Source) -> list[str]:
-    limit = LONGER_FOR_A_REASON.get(source.path, LONGEST_MODULE)
     lines = source.text.count("\n")
     return (
-        [f"{source.path}: {lines} lines; which second noun does it hide? ({limit} are the most)"]
-        if lines > limit
+        [f"{source.path}: {lines} lines; which second noun does it hide? ({LONGEST_MODULE} are the most)"]
+        if lines > LONGEST_MODULE
         else []
     )
 

@@ -15,16 +15,13 @@ from refreshd.core.model import (
     FetchDepth,
     Flag,
     Hold,
-    Intent,
     Listing,
     LoginId,
-    Plan,
     PlanId,
-    PlannedChange,
     PlanState,
-    PlanTotals,
     Refusal,
 )
+from refreshd.core.plan import Intent, Plan, PlannedChange, PlanTotals
 
 NOW = datetime(2026, 3, 10, 16, 0, tzinfo=UTC)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from refreshd.core import judge as judge_module
-from refreshd.core.model import ChangeReason, VerdictName
+from refreshd.core.model import VerdictName
+from refreshd.core.plan import ChangeReason
 
 Judgement = tuple[bool, str, str]
 """Whether the login is active, its verdict, its reason."""

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from refreshd.core.guard import GuardedPlan
-from refreshd.core.model import Change, Evidence, Lane, LoginId, PassId, PlannedChange, Term, Verdict, VerdictName
+from refreshd.core.model import Change, Evidence, Lane, LoginId, PassId, Term, Verdict, VerdictName
+from refreshd.core.plan import PlannedChange
 from refreshd.core.planner import plan
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, Database, open_database

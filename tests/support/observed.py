@@ -19,15 +19,14 @@ from refreshd.core.model import (
     Credential,
     Disposition,
     FetchDepth,
-    HeldPlan,
     LoginId,
     Operation,
     PassId,
     PlanId,
     PlanState,
     VerdictName,
-    Weighed,
 )
+from refreshd.core.plan import HeldPlan, Weighed
 from refreshd.core.totals import LedgerTotals, RefreshValue
 from refreshd.core.turn import Turn
 from refreshd.health import Condition

@@ -8,19 +8,8 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from refreshd.core.codes import KNOWN_CODES
 from refreshd.core.guard import GuardPolicy
 from refreshd.core.judge import JudgePolicy
-from refreshd.core.model import (
-    Answer,
-    Change,
-    ChangeReason,
-    Evidence,
-    Flag,
-    Hold,
-    Intent,
-    Listing,
-    PlannedChange,
-    PlanTotals,
-    Refusal,
-)
+from refreshd.core.model import Answer, Change, Evidence, Flag, Hold, Listing, Refusal
+from refreshd.core.plan import ChangeReason, Intent, PlannedChange, PlanTotals
 from tests.support.builders import NOW, PLAN_ID, REJECTED, login
 
 _SPANS = tuple(timedelta(hours=hours) for hours in (0, 1, 24, 36, 48, 7 * 24, 30 * 24))

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from refreshd.core.model import Change, Weighed
+from refreshd.core.model import Change
+from refreshd.core.plan import Weighed
 
 
 class Fate(StrEnum):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from refreshd.core.model import Change, Weighed
-from refreshd.core.plans import UNDOING_WORDS, Fate, Undoing, fate_words, moved, since_then
+from refreshd.core.fate import UNDOING_WORDS, Fate, Undoing, fate_words, moved, since_then
+from refreshd.core.model import Change
+from refreshd.core.plan import Weighed
 
 THEN = Weighed(
     logins=340,

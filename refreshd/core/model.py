@@ -134,7 +134,7 @@ class ReportCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One whole, well-formed GetNightlyRefreshStatus; absence from it proves nothing."""
+    """One whole, well-formed GetNightlyRefreshStatus, each login once; absence from it proves nothing."""
 
     read_at: datetime
     cards: tuple[ReportCard, ...]

@@ -17,7 +17,7 @@ from refreshd.core.model import (
     PlanId,
     PlanState,
     Refusal,
-    Report,
+    ReportCard,
     Verdict,
 )
 from refreshd.core.plan import Intent, PlannedChange, Weighed
@@ -162,12 +162,12 @@ def weighed_columns(weighed: Weighed) -> dict[str, object]:
     }
 
 
-def card_columns(report: Report) -> dict[str, object]:
+def card_columns(cards: Sequence[ReportCard]) -> dict[str, object]:
     return {
-        "login_ids": [each.login_id for each in report.cards],
-        "attempted_ats": [each.attempted_at for each in report.cards],
-        "states": [storable(each.state) for each in report.cards],
-        "codes": [storable(each.code) for each in report.cards],
+        "login_ids": [each.login_id for each in cards],
+        "attempted_ats": [each.attempted_at for each in cards],
+        "states": [storable(each.state) for each in cards],
+        "codes": [storable(each.code) for each in cards],
     }
 
 

@@ -10,8 +10,9 @@ from refreshd.crash import Write
 from refreshd.ledger import rows
 from refreshd.ledger.effects import Effects
 from refreshd.ledger.fence import fenced
+from refreshd.ledger.slices import Slice, slices
 from refreshd.ports import DueChange, DueLogin
-from refreshd.postgres import Database
+from refreshd.postgres import Database, Session
 from refreshd.sqlfiles import load_queries
 
 
@@ -81,11 +82,16 @@ class WorkQueries:
             await self._effects.store(session, effects, term=term)
 
     async def record_report(self, report: Report, *, term: Term) -> int:
-        cards, read_at = rows.card_columns(report), report.read_at
         async with fenced(self._database, term, Write.RECORD_REPORT) as session:
-            await session.execute(*self._report["list"](**cards, read_at=read_at))
-            await session.execute(*self._report["unlist"](login_ids=cards["login_ids"]))
-            await session.execute(*self._report["add_orphans"](**cards, read_at=read_at))
-            await session.execute(*self._report["drop_orphans"](login_ids=cards["login_ids"]))
-            await session.execute(*self._report["mark_read"](read_at=read_at))
+            for each in slices(report):
+                await self._merge(session, each, report.read_at)
+            await session.execute(*self._report["mark_read"](read_at=report.read_at))
             return int(await session.fetchval(*self._report["count_orphans"]()))
+
+    async def _merge(self, session: Session, part: Slice, read_at: datetime) -> None:
+        cards = rows.card_columns(part.cards)
+        span = {"login_ids": cards["login_ids"], "first": part.first, "last": part.last}
+        await session.execute(*self._report["list"](**cards, read_at=read_at))
+        await session.execute(*self._report["unlist"](**span))
+        await session.execute(*self._report["add_orphans"](**cards, read_at=read_at))
+        await session.execute(*self._report["drop_orphans"](**span))

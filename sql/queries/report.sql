@@ -1,4 +1,5 @@
--- The report: merged set-wise, joined first, so that an entry that comes again as it was costs no write.
+-- The report: merged set-wise, joined first, so that an entry that comes again as it was costs no write. A large one comes in slices of
+-- the LoginIds' order; each slice speaks for all logins from `first` to `last`.
 
 -- name: last_read_at()$
 -- When the newest good report was read.
@@ -50,12 +51,13 @@ SET flag = 'on',
 FROM locked
 WHERE login.login_id = locked.login_id;
 
--- name: unlist(login_ids)!
--- Logins that are not in the report any more.
+-- name: unlist(login_ids, first, last)!
+-- Logins of a slice that are not in the report any more.
 WITH locked AS (
     SELECT login_id
     FROM login
     WHERE listed_since IS NOT NULL
+        AND login_id BETWEEN :first AND :last
         AND login_id NOT IN (SELECT card.login_id FROM unnest(:login_ids::uuid[]) AS card (login_id))
     ORDER BY login_id
     FOR NO KEY UPDATE
@@ -95,11 +97,14 @@ FROM news
 ON CONFLICT (login_id) DO UPDATE
 SET attempted_at = excluded.attempted_at, state = excluded.state, code = excluded.code;
 
--- name: drop_orphans(login_ids)!
--- Those that are not in the report any more, or that the ledger has come to know.
+-- name: drop_orphans(login_ids, first, last)!
+-- Those of a slice that are not in the report any more, or that the ledger has come to know.
 DELETE FROM orphan
-WHERE orphan.login_id NOT IN (SELECT card.login_id FROM unnest(:login_ids::uuid[]) AS card (login_id))
-    OR EXISTS (SELECT FROM login WHERE login.login_id = orphan.login_id);
+WHERE orphan.login_id BETWEEN :first AND :last
+    AND (
+        orphan.login_id NOT IN (SELECT card.login_id FROM unnest(:login_ids::uuid[]) AS card (login_id))
+        OR EXISTS (SELECT FROM login WHERE login.login_id = orphan.login_id)
+    );
 
 -- name: mark_read(read_at)!
 -- This report is the newest one now.

@@ -1,4 +1,5 @@
-"""How long a scrape takes while the first pass judges a large ledger, beside the bare handler on a process that does nothing else.
+"""How long a scrape takes while the first pass judges a large ledger, in turn with one of the bare handler in an idle process, so that
+what the machine does meanwhile meets both.
 
 make bench                        both benches
 SCRAPED=1000000                   logins in the ledger
@@ -10,7 +11,7 @@ import statistics
 import sys
 import tempfile
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -57,19 +58,21 @@ async def _fill(url: str) -> None:
     await session.close()
 
 
-async def _scrape(url: str, seconds: float) -> tuple[list[float], list[str]]:
-    """The durations, in milliseconds, and what was shown."""
+async def _scrape(urls: Sequence[str], seconds: float) -> tuple[list[list[float]], list[str]]:
+    """The durations of each in milliseconds, and what the first of them showed."""
     loop = asyncio.get_running_loop()
-    took: list[float] = []
+    took: list[list[float]] = [[] for _ in urls]
     shown: list[str] = []
     async with aiohttp.ClientSession() as session:
         end = loop.time() + seconds
         while loop.time() < end:
-            began = loop.time()
-            async with session.get(url) as response:
-                shown.append(await response.text())
-            took.append(1_000 * (loop.time() - began))
-            await asyncio.sleep(EVERY_SECONDS)
+            for number, url in enumerate(urls):
+                began = loop.time()
+                async with session.get(url) as response:
+                    text = await response.text()
+                took[number].append(1_000 * (loop.time() - began))
+                shown += [text] if number == 0 else []
+                await asyncio.sleep(EVERY_SECONDS)
     return took, shown
 
 
@@ -121,20 +124,19 @@ def _show(name: str, took: list[float]) -> None:
 
 async def _measure(url: str, address: str) -> None:
     await _fill(url)
-    async with _bare() as bare:
-        alone, _ = await _scrape(bare, FOR_SECONDS / 4)
     env = {**settings_of(url, address), "REFRESHD_RATE_PER_MINUTE": "30", "REFRESHD_LISTEN": "127.0.0.1:0"}
-    async with _daemon(env) as daemon:
+    async with _bare() as bare, _daemon(env) as daemon:
         metrics = f"{(await daemon.logged('serving'))['address']}/metrics"
         await daemon.logged("leading")
-        busy, shown = await _scrape(metrics, FOR_SECONDS)
-    _show("the bare handler", alone)
+        (busy, alone), shown = await _scrape([metrics, bare], FOR_SECONDS)
     _show(f"a pass over {SCRAPED:,}", busy)
+    _show("the bare handler", alone)
     running = sum("\nrefreshd_reconcile_running 1.0" in each for each in shown) / len(shown)
     blank = sum("\nrefreshd_logins{" not in each for each in shown)
     print(  # noqa: T201 - the result
-        f"{statistics.median(busy) / statistics.median(alone):.1f} times the bare handler; a pass ran in {running:.0%} of them;"
-        f" the first {blank} ({blank * EVERY_SECONDS:.1f} s) had no totals yet"
+        f"{statistics.median(busy) / statistics.median(alone):.1f} times the bare handler, on a machine at load {os.getloadavg()[0]:.1f};"
+        f" a pass ran in {running:.0%} of them;"
+        f" the first {blank} ({2 * blank * EVERY_SECONDS:.1f} s) had no totals yet"
     )
 
 

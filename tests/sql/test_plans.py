@@ -117,7 +117,7 @@ HOT |= {
 SELDOM: dict[str, dict[str, object]] = {
     "work.release_refused": {"since": NOW, "until": NOW},
     "login.clients": {"login_id": login_id(1)},
-    "report.unlist": {"login_ids": MANY},
+    "report.unlist": {"login_ids": MANY, "first": MANY[0], "last": MANY[-1]},
 }
 
 

@@ -65,7 +65,7 @@ class _Card(_Payload):
 
 
 class _Status(_Payload):
-    ineligible_cards: list[_Card]
+    ineligible_cards: list[object]
 
 
 def read_success(reply: Reply) -> VendorAnswer:
@@ -74,12 +74,16 @@ def read_success(reply: Reply) -> VendorAnswer:
 
 
 def _parsed(model: type[_P], reply: Reply) -> _P:
-    """The fields as the model; the error names the place and the kind of fault, never the value, which may be somebody's."""
+    return _part(model, reply.document.fields, reply)
+
+
+def _part(model: type[_P], members: object, reply: Reply, *place: str | int) -> _P:
+    """The members as the model; the error names the place and the kind of fault, never the value, which may be somebody's."""
     try:
-        return model.model_validate(reply.document.fields)
+        return model.model_validate(members)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        fault = f"{'.'.join(str(part) for part in first['loc'])} is {first['type']}"
+        fault = f"{'.'.join(str(part) for part in (*place, *first['loc']))} is {first['type']}"
     raise reply.unreadable(fault)
 
 
@@ -127,13 +131,19 @@ def _accounts(reply: Reply) -> AccountsReady:
 
 
 def _report(reply: Reply) -> ReportRead:
-    """A missing list is not an empty list, and one bad card makes the whole report unreadable."""
+    """A missing list is not an empty list, and one bad card makes the whole report unreadable.
+
+    Card by card: a report may hold hundreds of thousands, and what lives all at once is what the garbage collector walks through while
+    nobody else can run.
+    """
     cards: dict[UUID, ReportCard] = {}
-    for card in _parsed(_Status, reply).ineligible_cards:
+    for number, members in enumerate(_parsed(_Status, reply).ineligible_cards):
+        card = _part(_Card, members, reply, "ineligiblecards", number)
         known = cards.get(card.login_id)
         if known is None or _is_later(card.last_refresh_date, known.attempted_at):
             cards[card.login_id] = _report_card(card)
-    return ReportRead(report=Report(read_at=reply.received_at, cards=tuple(cards.values())))
+    in_order = tuple(sorted(cards.values(), key=lambda card: card.login_id.int))
+    return ReportRead(report=Report(read_at=reply.received_at, cards=in_order))
 
 
 def _report_card(card: _Card) -> ReportCard:

@@ -31,7 +31,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallSeen:
-    """One call as it arrived and what became of it. Status 0: it was never answered."""
+    """One call as it arrived and what became of it. Status 0: it was never answered. `host`: the door it came to."""
 
     number: int
     operation: str
@@ -41,6 +41,7 @@ class CallSeen:
     status: int
     flinks_code: str
     fault: str
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,11 @@ class Audit:
         status: int,
         flinks_code: str,
         fault: str = "",
+        host: str = "",
     ) -> None:
         """Write one call into the books."""
         self.total_calls += 1
-        call = CallSeen(self.total_calls, operation, login_id, date, seconds, status, flinks_code, fault)
+        call = CallSeen(self.total_calls, operation, login_id, date, seconds, status, flinks_code, fault, host)
         self.calls.append(call)
         self.calls_by_operation[operation] += 1
         self.calls_by_status[status] += 1

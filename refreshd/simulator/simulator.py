@@ -70,6 +70,7 @@ class Simulator:
             status=response.status,
             flinks_code=response.flinks_code,
             fault=rule.kind if rule else "",
+            host=call.headers.get("host", ""),
         )
         return self._late(response)
 

@@ -95,6 +95,7 @@ def _call(call: CallSeen) -> dict[str, object]:
         "status": call.status,
         "flinks_code": call.flinks_code,
         "fault": call.fault,
+        "host": call.host,
     }
 
 

@@ -60,6 +60,13 @@ def test_calls_exactly_sixty_seconds_apart_are_in_different_spans() -> None:
     assert audit.most_in_60s == audit.most_calls_in(60) == 30
 
 
+def test_a_call_is_written_down_with_the_door_that_it_came_to() -> None:
+    caller = Caller()
+    for host in ("one.example", "two.example"):
+        caller.send("GET", "/nowhere", headers={"host": host})
+    assert [each.host for each in caller.flinks.audit.calls] == ["one.example", "two.example"]
+
+
 def test_a_refused_or_unanswered_call_counts_as_a_call() -> None:
     caller = Caller(faults=["reset@any:x1"])
     caller.report()

@@ -7,7 +7,8 @@ not cost it. The slots of the call budget are claimed over the same connection, 
 The numbers, for four seconds: it is renewed every second, each answer is waited for 1.25 s, and our own deadline comes half a second
 early. So one question may go unanswered, connection and all, and a second one is still in time (1 + 1.25 + 1.25 = 3.5): a database that
 stalls for two seconds costs nothing. A standby sleeps exactly until the lease that it found runs out. So the time from a leader's last
-word to its successor's first is four seconds and one answer, whatever silenced it.
+word to its successor's first is four seconds and one answer, whatever silenced it; and half a second more where a write of its
+had begun and does not end, which the successor then ends.
 """
 
 import asyncio
@@ -18,13 +19,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
+import structlog
+
 from refreshd import crash
-from refreshd.core.errors import LeaseLost, LedgerUnavailable
+from refreshd.core.errors import LeaseLost, LedgerUnavailable, RowsLocked
 from refreshd.core.model import Term
 from refreshd.crash import Point
 from refreshd.pacing import PERMIT_SECONDS, Claim
 from refreshd.postgres import Connection, Record, Statement, connect, database_trouble
 from refreshd.sqlfiles import Queries, load_queries
+
+_log = structlog.get_logger(__name__)
 
 TTL = timedelta(seconds=4)
 
@@ -169,6 +174,11 @@ class Lease:
         """For one answer."""
         return self._ttl.total_seconds() * 5 / 16
 
+    @property
+    def _patience_with_locks(self) -> float:
+        """The server's: so short that two of them, one after the other, end within our own."""
+        return self._patience / 3
+
     def _deadline_from(self, asked_at: float) -> float:
         """An eighth earlier than the database's."""
         return asked_at + self._ttl.total_seconds() * 7 / 8
@@ -182,13 +192,28 @@ class Lease:
 
     async def _ask_for_it(self) -> float:
         """Take the lease if it is free; returns how many seconds the one that was found still lasts."""
-        asked_at, row = await self._ask(_queries()["acquire"](holder=self.holder, ttl=self._ttl))
+        asked_at, row = await self._ask_past_overdue_writes(_queries()["acquire"](holder=self.holder, ttl=self._ttl))
         term, left_seconds = (None, 0.0) if row is None else (row["term"], row["left_seconds"])
         self._term = None if term is None else Term(term)
         self._deadline = self._deadline_from(asked_at)
         if self._term is not None:
             crash.reach(Point.LEASE_TAKEN)
         return float(left_seconds)
+
+    async def _ask_past_overdue_writes(self, statement: Statement) -> tuple[float, Record | None]:
+        """Ask; and once more where a write of the leader before, which holds the lease, had to be ended first.
+
+        The server ends what lies idle, but knows no limit for a statement whose leader is frozen: nobody is gone, only nobody reads.
+        """
+        try:
+            return await self._ask(statement)
+        except RowsLocked:
+            _, row = await self._ask(_queries()["end_overdue_writes"]())
+            ended = 0 if row is None else row["count"]
+            if not ended:
+                raise
+            _log.warning("overdue_writes_ended", transactions=ended)
+            return await self._ask(statement)
 
     async def _ask(self, statement: Statement) -> tuple[float, Record | None]:
         """When it was asked, and the answer. Who is not answered in time hangs up, and the next one finds a new connection."""
@@ -197,6 +222,8 @@ class Lease:
             try:
                 async with asyncio.timeout(self._patience):
                     return asked_at, await self._answer(statement)
+            except RowsLocked:
+                raise
             except TimeoutError as error:
                 self._hang_up()
                 raise LedgerUnavailable("the database did not answer in time about the lease") from error
@@ -212,7 +239,7 @@ class Lease:
 
     async def _dial(self) -> Connection:
         session = await connect(self._url, schema=self._schema, name=f"refreshd lease {self.holder}")
-        await session.execute(*_queries()["give_up_on_locks"](lock_timeout=f"{self._patience * 1000:.0f}ms"))
+        await session.execute(*_queries()["give_up_on_locks"](lock_timeout=f"{self._patience_with_locks * 1000:.0f}ms"))
         return session
 
     def _hang_up(self) -> None:

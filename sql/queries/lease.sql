@@ -18,6 +18,21 @@ SELECT
 FROM lease
 WHERE lease.name = 'leader';
 
+-- name: end_overdue_writes()$
+-- Ends the transactions that keep a lease that has run out from being taken over, and says how many: those of a leader that froze, or went
+-- silent, in the middle of a statement. Whoever holds the row to write under a term has this lock; what began before the lease ran out is
+-- never a successor's.
+SELECT count(*) FILTER (WHERE pg_terminate_backend(activity.pid))
+FROM lease
+JOIN pg_locks AS held
+    ON held.locktype = 'relation' AND held.relation = 'lease'::regclass AND held.mode = 'RowShareLock' AND held.granted
+JOIN pg_stat_activity AS activity
+    ON activity.pid = held.pid AND activity.datname = current_database() AND activity.usename = current_user
+WHERE lease.name = 'leader'
+    AND lease.expires_at <= clock_timestamp()
+    AND activity.xact_start < lease.expires_at
+    AND activity.pid <> pg_backend_pid();
+
 -- name: renew(term, ttl)$
 -- The term, where it is still ours, even if it ran out before anybody else came.
 UPDATE lease

@@ -1,7 +1,7 @@
 """One leader at a time, by the database's clock; a leader that cannot be sure does not lead."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -10,9 +10,11 @@ import pytest
 from refreshd import lease as lease_module
 from refreshd.core.errors import LeaseLost, LedgerUnavailable
 from refreshd.core.model import Term
+from refreshd.crash import Write
 from refreshd.lease import Lease
 from refreshd.ledger import Ledger
-from refreshd.postgres import Connection
+from refreshd.ledger.fence import fenced
+from refreshd.postgres import Connection, Database
 from tests.support.ledger import NOW, take_lease
 from tests.support.postgres import SCHEMA
 
@@ -216,6 +218,46 @@ async def test_a_question_about_the_lease_that_meets_a_lock_is_taken_back(
         while await connection.fetchval(waiting, f"refreshd lease {lease.holder}"):  # noqa: ASYNC110 - the server's own wait
             await asyncio.sleep(0.02)
     assert await connection.fetchval("SELECT term FROM lease") == 0
+
+
+async def test_a_write_that_goes_on_when_its_lease_has_run_out_is_ended_by_whoever_takes_over(
+    make_lease: MakeLease, database: Database, connection: Connection
+) -> None:
+    """A leader that is frozen in the middle of a statement is not gone, so nothing but this would end it."""
+    first, second, writing = make_lease(), make_lease(), asyncio.Event()
+    await first.acquire()
+
+    async def write() -> None:
+        async with fenced(database, first.term, Write.HOLD) as session:
+            writing.set()
+            await session.execute("SELECT pg_sleep(300)")
+
+    async with asyncio.TaskGroup() as group:
+        outcome = group.create_task(_trouble_of(write()))
+        await writing.wait()
+        await _run_out(connection)
+        assert await second.acquire()
+
+    assert isinstance(outcome.result(), LedgerUnavailable)
+
+
+async def test_a_write_that_began_when_the_lease_had_run_out_is_a_successors_and_is_left_alone(
+    make_lease: MakeLease, connection: Connection
+) -> None:
+    await _run_out(connection)
+    async with connection.transaction():
+        await connection.execute("SELECT term FROM lease FOR KEY SHARE")
+        with pytest.raises(LedgerUnavailable):
+            await make_lease().acquire()
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def _trouble_of(work: Coroutine[None, None, None]) -> Exception | None:
+    try:
+        await work
+    except LedgerUnavailable as error:
+        return error
+    return None
 
 
 async def test_only_the_leader_takes_the_budget(connection: Connection, make_lease: MakeLease) -> None:

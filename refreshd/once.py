@@ -13,9 +13,9 @@ from refreshd.core.effects import Confirmed
 from refreshd.core.errors import DependencyDown
 from refreshd.core.model import CallTrace, Pause
 from refreshd.core.totals import LedgerTotals
-from refreshd.daemon import held, plain_errors
 from refreshd.dispatch import Settled
 from refreshd.engine import Counted
+from refreshd.errorgroups import plain_errors
 from refreshd.flinks import AiohttpTransport
 from refreshd.leading import Given, Leading
 from refreshd.lease import Lease
@@ -24,6 +24,7 @@ from refreshd.pacing import Budget
 from refreshd.ports import Clock, PassRecord
 from refreshd.restraint import recalled
 from refreshd.settings import Settings
+from refreshd.tenure import held
 
 _SESSIONS_BESIDE_CALLS = 3
 

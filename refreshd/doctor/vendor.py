@@ -14,15 +14,16 @@ from refreshd.access import open_ledger
 from refreshd.core import wire
 from refreshd.core.errors import LeaseLost, RefreshdError
 from refreshd.core.model import CallTrace, Credential, FetchDepth, LoginId, Operation
-from refreshd.daemon import held, plain_errors
 from refreshd.doctor.database import Patient, queries
 from refreshd.doctor.finding import Finding, Tell, bad, good, of_error, unproven, warning
 from refreshd.doctor.probe import Caller, write_probe
+from refreshd.errorgroups import plain_errors
 from refreshd.flinks import AiohttpTransport, FlinksConnection
 from refreshd.lease import Lease
 from refreshd.ledger import Ledger
 from refreshd.pacing import Budget
 from refreshd.postgres import Database, Record
+from refreshd.tenure import held
 
 LOOKS_BACK = timedelta(hours=24)
 

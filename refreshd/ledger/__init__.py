@@ -28,9 +28,10 @@ class Ledger(
     PageQueries,
     UndoingQueries,
 ):
-    """All of the ledger on one pool."""
+    """All of the ledger on one pool, `database`."""
 
     def __init__(self, database: Database) -> None:
+        self.database = database
         PassQueries.__init__(self, database)
         WorkQueries.__init__(self, database)
         RestraintQueries.__init__(self, database)

@@ -1,4 +1,4 @@
-"""One copy of refreshd, life after life: what `daemon` does around a leadership, with `Watch` as the daemon has it.
+"""One copy of refreshd, life after life: the daemon's `Candidate`, with means that know of virtual time.
 
 A process that ends takes its counters with it; the next life begins at zero, under the version that is installed by then.
 """
@@ -13,17 +13,18 @@ from unittest.mock import patch
 
 import asyncpg
 
-from refreshd import policies, watching
-from refreshd.access import check_schema
-from refreshd.core.errors import LeaseLost, LedgerUnavailable
+from refreshd import access, watching
+from refreshd.candidate import Candidate
+from refreshd.core.errors import LeaseLost
+from refreshd.core.model import Term
 from refreshd.flinks import Transport
 from refreshd.lag import watch_lag
-from refreshd.leading import Given, Leading
+from refreshd.lease import BudgetTaken
 from refreshd.ledger import Ledger
-from refreshd.pacing import Budget
+from refreshd.migrate import MigrationStatus
+from refreshd.pacing import Claim
 from refreshd.ports import Clock
 from refreshd.postgres import Connection, Database, Observer, database_trouble, session_settings
-from refreshd.restraint import recalled
 from refreshd.settings import Settings
 from refreshd.watching import Watch
 from tests.fortnight.loglines import writer
@@ -45,27 +46,65 @@ _PAUSE_SECONDS = 60.0
 class SharedLease:
     """The ledger's one lease: terms are the database's own, but it is handed on in this process, since its clock is not the virtual one."""
 
-    def __init__(self, sql: Connection, rate_per_minute: int) -> None:
+    def __init__(self, sql: Connection) -> None:
         self.holder: str | None = None
+        self.budget = BudgetRow()
         self._sql = sql
-        self._rate = rate_per_minute
-        self._budget = BudgetRow()
         self._changed = asyncio.Condition()
 
-    async def take(self, holder: str) -> RowLease:
-        """Wait until nobody has it."""
+    async def take(self, holder: str) -> tuple[Term, int | None]:
+        """Wait until nobody has it; the term, and the rate that the last leader was left with."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.holder is None)
             self.holder = holder
         with busy():
-            term = await take_lease(self._sql)
-        return self._budget.take(self._rate, term)
+            return await take_lease(self._sql), await self._sql.fetchval("SELECT rate_in_force FROM budget")
 
     async def release(self, holder: str) -> None:
         async with self._changed:
             if self.holder == holder:
                 self.holder = None
                 self._changed.notify_all()
+
+
+class CopysLease:
+    """One copy's side of it (`candidate.Lease`); a process that ends takes none of its lease with it."""
+
+    def __init__(self, shared: SharedLease, holder: str) -> None:
+        self.holder = holder
+        self._shared = shared
+        self._term: Term | None = None
+        self._rate_in_force: int | None = None
+        self._slots: RowLease | None = None
+
+    @property
+    def term(self) -> Term:
+        if self._term is None:
+            raise LeaseLost("this refreshd does not lead the ledger")
+        return self._term
+
+    async def wait_for_turn(self, stop: asyncio.Event, woken: asyncio.Event) -> bool:
+        self._term, self._rate_in_force = await self._shared.take(self.holder)
+        return True
+
+    async def take_budget(self, rate_per_minute: int) -> BudgetTaken:
+        self._slots = self._shared.budget.take(rate_per_minute, self.term)
+        return BudgetTaken(rate_in_force=self._rate_in_force, rest_seconds=0.0)
+
+    async def claim(self, slots: int, slot_seconds: float) -> Claim:
+        if self._slots is None:
+            raise LeaseLost("the budget was not taken")
+        return await self._slots.claim(slots, slot_seconds)
+
+    async def hold(self, stop: asyncio.Event) -> None:
+        try:
+            await stop.wait()
+        finally:
+            await self.release()
+
+    async def release(self) -> None:
+        self._term, self._slots = None, None
+        await self._shared.release(self.holder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,97 +131,33 @@ class DatedLedger(Ledger):
         return self._around.clock.now() - timedelta(seconds=self._around.pace.seconds())
 
 
-class Copy:
-    """`alive()` is one life of its process; `watch` and `leading` are None outside of it, and while it does not lead."""
+class CopysMeans:
+    """`candidate.Means`."""
 
-    def __init__(self, instance: str, around: Surroundings) -> None:
-        self.instance = instance
-        self.watch: Watch | None = None
-        self.leading: Leading | None = None
-        self.version = ""
-        self.started_at = around.clock.now()
-        self.cpu_before = 0.0
+    def __init__(self, around: Surroundings, watch: Watch, holder: str) -> None:
+        self.url = around.url
+        self.clock = around.clock
+        self.transport = around.transport
+        self.lease = CopysLease(around.lease, holder)
         self._around = around
-        self._life: asyncio.Task[None] | None = None
+        self._watch = watch
 
-    def begin(self, version: str, group: asyncio.TaskGroup) -> None:
-        """Start the process."""
-        self.version = version
-        self.started_at = self._around.clock.now()
-        self.cpu_before = process_time()
-        with patch.object(watching, "__version__", version):
-            self.watch = Watch(self._around.settings, self._around.clock)
-        self._life = group.create_task(self._live(self.watch), name=self.instance)
-
-    async def end(self) -> None:
-        """Kill the process."""
-        if self._life is not None:
-            self._life.cancel()
-            await asyncio.wait([self._life])
-        self.watch, self._life = None, None
-
-    def trigger(self) -> None:
-        """What a notification would do."""
-        if self.leading is not None:
-            self.leading.engine.trigger()
-
-    async def _live(self, watch: Watch) -> None:
-        lease = self._around.lease
-        writer.set(watch.metrics.on_log)
-        watch.begin()
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(watch_lag(watch.on_lag, period_seconds=_LAG_PERIOD_SECONDS))
-                while True:
-                    await self._one_turn(watch)
-        finally:
-            await lease.release(self.instance)
-
-    async def _one_turn(self, watch: Watch) -> None:
-        """As `Daemon._one_turn`."""
-        around = self._around
-        try:
-            with busy():
-                schema = await check_schema(around.url, around.settings)
-            watch.database_answers(schema)
-            watch.metrics.on_notify_path(_HEARD_AFTER_SECONDS)
-            watch.follow()
-            await self._lead(watch, await around.lease.take(self.instance))
-        except* (LeaseLost, LedgerUnavailable) as group:
-            watch.leadership_failed(_first(group))
-            watch.metrics.on_notify_path(None)
-            await around.lease.release(self.instance)
-            await asyncio.sleep(_PAUSE_SECONDS)
-        finally:
-            watch.follow()
-
-    async def _lead(self, watch: Watch, lease: RowLease) -> None:
-        around = self._around
-        metrics, rate = watch.metrics, around.settings.rate_per_minute
-        watch.budget = budget = Budget(rate, lease, on_wait=metrics.waited, on_rate=metrics.set_rate)
-        budget.begin()
-        async with self._database(watch.metrics.database) as database:
-            watch.lead(database)
-            ledger = DatedLedger(database, around)
-            budget.resume(await ledger.rate_in_force())
-            given = Given(
-                url=around.url,
-                ledger=ledger,
-                lease=lease,
-                budget=budget,
-                transport=around.transport,
-                clock=around.clock,
-                breaker=await recalled(ledger, policies.fingerprints(around.settings)),
-            )
-            self.leading = Leading(around.settings, given, watch)
-            try:
-                await self.leading.engine.run(asyncio.Event())
-            finally:
-                self.leading = None
+    async def check_schema(self, settings: Settings) -> MigrationStatus:
+        """Stands for the listener, too: whoever does not reach the database hears nothing from it."""
+        heard = self._watch.metrics.on_notify_path
+        heard(None)
+        with busy():
+            status = await access.check_schema(self.url, settings)
+        heard(_HEARD_AFTER_SECONDS)
+        return status
 
     @asynccontextmanager
-    async def _database(self, observer: Observer) -> AsyncIterator[Database]:
-        size = self._around.settings.concurrency + 3
+    async def open_ledger(self, settings: Settings, *, size: int, observer: Observer) -> AsyncIterator[Ledger]:
+        async with self._pool(size, observer) as database:
+            yield DatedLedger(database, self._around)
+
+    @asynccontextmanager
+    async def _pool(self, size: int, observer: Observer) -> AsyncIterator[Database]:
         with busy(), database_trouble():
             pool = await asyncpg.create_pool(
                 self._around.url,
@@ -203,14 +178,51 @@ class Copy:
             pool.terminate()
 
 
-def _first(group: BaseExceptionGroup[LeaseLost | LedgerUnavailable]) -> LeaseLost | LedgerUnavailable:
-    """The error that came first, as the daemon sees it."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if not isinstance(error, (LeaseLost, LedgerUnavailable)):
-        raise TypeError(error) from group
-    return error
+class Copy:
+    """`begin` starts a life of its process, `end` kills it; in between `watch` is what it shows."""
+
+    def __init__(self, instance: str, around: Surroundings) -> None:
+        self.instance = instance
+        self.watch: Watch | None = None
+        self.version = ""
+        self.started_at = around.clock.now()
+        self.cpu_before = 0.0
+        self._around = around
+        self._candidate: Candidate | None = None
+        self._life: asyncio.Task[None] | None = None
+
+    def begin(self, version: str, group: asyncio.TaskGroup) -> None:
+        """Start the process."""
+        self.version = version
+        self.started_at = self._around.clock.now()
+        self.cpu_before = process_time()
+        with patch.object(watching, "__version__", version):
+            self.watch = Watch(self._around.settings, self._around.clock)
+        means = CopysMeans(self._around, self.watch, self.instance)
+        self._candidate = Candidate(self._around.settings, means, self.watch, pause_seconds=_PAUSE_SECONDS)
+        self._life = group.create_task(self._live(self.watch, self._candidate, means.lease), name=self.instance)
+
+    async def end(self) -> None:
+        """Kill the process."""
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.wait([self._life])
+        self.watch, self._candidate, self._life = None, None, None
+
+    def trigger(self) -> None:
+        """What a notification would do."""
+        if self._candidate is not None:
+            self._candidate.notify()
+
+    async def _live(self, watch: Watch, candidate: Candidate, lease: CopysLease) -> None:
+        writer.set(watch.metrics.on_log)
+        watch.begin()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(watch_lag(watch.on_lag, period_seconds=_LAG_PERIOD_SECONDS))
+                await candidate.run(asyncio.Event())
+        finally:
+            await lease.release()
 
 
 async def _leave_as_it_is(_: object) -> None:

@@ -226,7 +226,7 @@ async def _built(given: Given) -> Town:
         await company.open_books()
     flinks.company_inactive(company.inactive_logins())
     door = InProcessDoor(flinks, clock.now, asyncio.get_running_loop().time)
-    lease, pace = SharedLease(sql, given.settings.rate_per_minute), Pace(SEED)
+    lease, pace = SharedLease(sql), Pace(SEED)
     around = Surroundings(
         url=given.url,
         clock=clock,

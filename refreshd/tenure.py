@@ -1,0 +1,44 @@
+"""The time for which a lease is held, and the call budget with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from refreshd import pacing
+from refreshd.lease import BudgetTaken
+from refreshd.pacing import Budget
+
+
+class Lease(pacing.Lease, Protocol):
+    """The lease as its holder sees it: `lease.Lease`, where time is real."""
+
+    async def take_budget(self, rate_per_minute: int) -> BudgetTaken: ...
+
+    async def hold(self, stop: asyncio.Event) -> None:
+        """Keep it until `stop` is set, then release it; raises LeaseLost."""
+        ...
+
+
+@asynccontextmanager
+async def held(lease: Lease, budget: Budget) -> AsyncIterator[None]:
+    """Renew the lease while the block runs, and release it after; LeaseLost cancels the block.
+
+    The budget begins anew: somebody else may have called until just now, and perhaps faster.
+    """
+    done = asyncio.Event()
+    await take_budget(lease, budget)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(lease.hold(done))
+        try:
+            yield
+        finally:
+            done.set()
+
+
+async def take_budget(lease: Lease, budget: Budget) -> None:
+    """Call under the rate of our setting from now on, as the ledger has it: how a predecessor was throttled, and when its calls end."""
+    taken = await lease.take_budget(budget.rate_per_minute)
+    budget.begin()
+    budget.resume(taken.rate_in_force)
+    budget.rest(taken.rest_seconds)

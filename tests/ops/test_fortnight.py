@@ -1,6 +1,5 @@
 """The simulated fortnight itself: equal seeds tell equal stories, and alerts go through Prometheus' own states."""
 
-import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,19 +11,19 @@ from tests.fortnight.town import START
 from tests.support.postgres import PostgresServer
 
 MINUTE = 60.0
-COUNTED = re.compile(r"refreshd_\w+(_total|_logins|_count)\{")
-"""What happened how often; durations differ by the microseconds that a turn of the loop takes."""
+OWN = "refreshd_"
+"""All but what is read of the real process."""
 
 
 @pytest.mark.slow
-def test_equal_seeds_tell_stories_of_the_same_series(postgres: PostgresServer, tmp_path: Path) -> None:
+def test_equal_seeds_tell_equal_stories(postgres: PostgresServer, tmp_path: Path) -> None:
     told = []
     for name in ("once", "again"):
         with postgres.database(migrated=True) as url:
             tell(url, tmp_path / name, START + timedelta(hours=5))
         lines = (tmp_path / name / f"{START:%Y-%m-%d}.om").read_text("utf-8").splitlines()
-        told.append([each for each in lines if COUNTED.match(each)])
-    assert {each.rsplit(" ", 2)[0] for each in told[0]} == {each.rsplit(" ", 2)[0] for each in told[1]}
+        told.append([each for each in lines if each.startswith(OWN)])
+    assert told[0] == told[1]
     assert len(told[0]) > 10_000
 
 

@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test core-coverage lint format demo rules dashboards screenshots bench lock wheel clean
+.PHONY: help setup test core-coverage lint format demo rules dashboards screenshots bench fuzz soak lock wheel clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -53,6 +53,10 @@ screenshots: $(READY) ## draw every picture of the documents anew; needs prometh
 bench: $(READY) ## logins per second with the budget lifted, and scrapes during a pass over a million, beside the least that any program would do; PAIRS=, LOGINS=, SCRAPED=
 	PAIRS=$(PAIRS) LOGINS=$(LOGINS) $(BIN)/python -m tests.bench
 	SCRAPED=$(SCRAPED) $(BIN)/python -m tests.bench.scrapes
+
+soak: $(READY) ## kills by the thousand, random weeks, the fuzzer, takeovers, and their figures; KILLS=2000, WEEKS=50, SECONDS=300, SEED=1, SHARDS=3, JSON=, REPLAY=
+	$(BIN)/python -m tests.soak $(if $(REPLAY),--replay $(REPLAY)) $(if $(JSON),--json $(JSON)) --kills $(or $(KILLS),2000) \
+		--weeks $(or $(WEEKS),50) --seconds $(or $(SECONDS),300) --seed $(or $(SEED),1) --shards $(or $(SHARDS),3)
 
 fuzz: $(READY) ## the wire codec under a coverage-guided fuzzer; SECONDS=60, SEED=1
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)

@@ -6,7 +6,8 @@ import signal
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 from tests.support.commands import Ran, environment
 
@@ -15,10 +16,23 @@ PATIENCE_SECONDS = 60.0
 LogLine = dict[str, object]
 
 
+class Started(Protocol):
+    """What runs a command: asyncio's own kind of process, or one that was forked."""
+
+    @property
+    def returncode(self) -> int | None: ...
+    @property
+    def stdout(self) -> asyncio.StreamReader | None: ...
+    @property
+    def stderr(self) -> asyncio.StreamReader | None: ...
+    def send_signal(self, sign: int, /) -> None: ...
+    async def wait(self) -> int: ...
+
+
 class Process:
     """One running command; standard error is read as it comes."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Started) -> None:
         self._process = process
         self._news = asyncio.Condition()
         self._over = False
@@ -116,12 +130,25 @@ def _log_line(text: str) -> LogLine:
     return line if isinstance(line, dict) else {}
 
 
+class Launch(Protocol):
+    """Runs `refreshd argv`, and kills it if it still runs at the end of the block."""
+
+    def __call__(self, *argv: str, env: Mapping[str, str]) -> AbstractAsyncContextManager[Process]: ...
+
+
 @asynccontextmanager
 async def launched(*argv: str, env: Mapping[str, str]) -> AsyncIterator[Process]:
-    """Run `refreshd argv`, and kill it if it still runs at the end of the block."""
+    """The usual `Launch`: by the interpreter that runs the tests."""
     started = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "refreshd", *argv, env=environment(env), stdout=PIPE, stderr=PIPE, limit=1 << 24
     )
+    async with followed(started) as process:
+        yield process
+
+
+@asynccontextmanager
+async def followed(started: Started) -> AsyncIterator[Process]:
+    """What it says is heard as it comes; it is killed if it still runs at the end of the block."""
     process = Process(started)
     async with asyncio.TaskGroup() as group:
         following = group.create_task(process.follow())

@@ -26,7 +26,7 @@ from refreshd.simulator.http import running
 from refreshd.simulator.institutions import Institution
 from tests.support.commands import Ran, environment
 from tests.support.postgres import SCHEMA
-from tests.support.process import Process, launched
+from tests.support.process import Launch, Process, launched
 
 NOON = datetime(2026, 1, 5, 16, tzinfo=UTC)
 """A Monday, eleven in Toronto: the vendor's night is over, the routine begins."""
@@ -68,6 +68,7 @@ class World:
     sql: Connection
     address: str
     env: dict[str, str] = field(repr=False)
+    launch: Launch = launched
 
     # refreshd -----------------------------------------------------------------------------------------------------------------------
 
@@ -86,13 +87,13 @@ class World:
 
     async def command(self, *argv: str, env: Mapping[str, str] | None = None) -> Ran:
         """A command in a process of its own, to its end."""
-        async with launched(*argv, env=self.environment(env)) as process:
+        async with self.launch(*argv, env=self.environment(env)) as process:
             return await process.ended()
 
     @asynccontextmanager
     async def started(self, *argv: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
         """A command in a process of its own; it is killed when the block is left."""
-        async with launched(*argv, env=self.environment(env)) as process:
+        async with self.launch(*argv, env=self.environment(env)) as process:
             yield process
 
     async def approve_all(self) -> int:

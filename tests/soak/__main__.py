@@ -1,0 +1,179 @@
+"""`make soak`: the long campaigns, and the figures that docs/reliability.md shows.
+
+python -m tests.soak --kills 2000 --seed 1 --shards 3 --json FILE
+python -m tests.soak --replay 10004              one company again, as a failure names it
+
+Companies whose refreshd is killed again and again, so many at a time as there are shards; random weeks in virtual time; the fuzzer; and
+takeovers between real processes. What fails is told with the command that plays it again, all else goes on, and the end is 1.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.soak.company import whole_round
+from tests.soak.figures import Figures, Fuzzed
+from tests.support.documents import ROOT
+
+COMPANY, WEEKS, FUZZ = "tests.soak.company", "tests.soak.weeks", "tests.fuzz"
+TIGHT_SHARE = 0.05
+"""Of all kills, in companies under a tight rate: their lives are long."""
+TIGHT_ROUND = 12
+WEEKS_AT_ONCE = 10
+_SEEDS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One process."""
+
+    module: str
+    argv: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        return f"python -m {self.module} {' '.join(self.argv)}"
+
+
+def jobs(asked: argparse.Namespace) -> Iterator[Job]:
+    """The longest first."""
+    first = asked.seed * _SEEDS
+    tight = round(asked.kills * TIGHT_SHARE)
+    for number, lives in enumerate(shares(tight, TIGHT_ROUND)):
+        yield Job(module=COMPANY, argv=("--seed", str(first + 5_000 + number), "--lives", str(lives), "--tight"))
+    for number, lives in enumerate(shares(asked.kills - tight, whole_round())):
+        yield Job(module=COMPANY, argv=("--seed", str(first + number), "--lives", str(lives)))
+    begins = first
+    for count in shares(asked.weeks, WEEKS_AT_ONCE):
+        yield Job(module=WEEKS, argv=("--seed", str(begins), "--count", str(count)))
+        begins += count
+
+
+def shares(whole: int, size: int) -> list[int]:
+    """A number in parts of a size, the last one smaller."""
+    return [min(size, whole - begins) for begins in range(0, whole, size)]
+
+
+class Soak:
+    """All processes of a soak, and what they tell."""
+
+    def __init__(self, figures: Figures, shards: int) -> None:
+        self.figures = figures
+        self._places = asyncio.Semaphore(shards)
+        self._began = time.monotonic()
+
+    async def run(self, work: Sequence[Job]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(self._one(each))
+
+    async def _one(self, job: Job) -> None:
+        async with self._places:
+            self._say(f"begins: {job.command}")
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", job.module, *job.argv, stdout=PIPE, cwd=ROOT, limit=1 << 24
+            )
+            try:
+                assert process.stdout is not None
+                async for line in process.stdout:
+                    self._hear(line, job)
+                code = await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.terminate()
+            self._say(f"ends with {code}: {job.command}; {self.figures.kills:,} kills survived so far")
+            if code not in {0, 1}:
+                self._hear(json.dumps({"failed": f"its process, with {code}", "seed": 0, "told": ""}).encode(), job)
+
+    def _hear(self, line: bytes, job: Job) -> None:
+        failures = len(self.figures.failures)
+        self.figures.hear(json.loads(line), job.command)
+        for failure in self.figures.failures[failures:]:
+            self._say(f"FAILED: seed {failure.seed}, {failure.when}\n{failure.told}\nplay it again: {failure.replay}")
+
+    def _say(self, text: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - self._began:6.0f} s  {text}\n")
+
+
+def fuzz(seconds: int, seed: int) -> Fuzzed:
+    """Wherever the fuzzer may leave a crash's input: here."""
+    began = time.monotonic()
+    argv = [sys.executable, "-m", FUZZ, "--seconds", str(seconds), "--seed", str(seed)]
+    ran = subprocess.run(argv, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own module
+    if ran.returncode:
+        sys.stderr.write(ran.stderr)
+    return Fuzzed.read(ran.stderr, seconds=time.monotonic() - began, code=ran.returncode)
+
+
+def commit() -> str:
+    asked = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False, cwd=ROOT).stdout.strip()  # noqa: S603
+
+
+def soak(asked: argparse.Namespace) -> Figures:
+    began = time.monotonic()
+    figures = Figures(
+        seed=asked.seed,
+        began_at=datetime.now(UTC).isoformat(timespec="seconds"),  # noqa: TID251 - when a person ran it
+        commit=commit(),
+        cores=os.cpu_count() or 0,
+    )
+    asyncio.run(Soak(figures, asked.shards).run(list(jobs(asked))))
+    if asked.seconds:
+        figures.fuzzed = fuzz(asked.seconds, asked.seed)
+    figures.seconds = round(time.monotonic() - began, 1)
+    return figures
+
+
+def show(figures: Figures) -> None:
+    table = Table(title=f"{figures.commit}, {figures.began_at}, {figures.cores} cores, {figures.seconds:,.0f} s")
+    table.add_column("what")
+    table.add_column("figure")
+    for what, figure in figures.rows():
+        table.add_row(what, figure)
+    Console().print(table)
+
+
+def replay(seed: int) -> int:
+    tight = ["--tight"] if seed % _SEEDS >= 5_000 else []
+    argv = [sys.executable, "-m", COMPANY, "--seed", str(seed), *tight]
+    return subprocess.run(argv, check=False, cwd=ROOT).returncode  # noqa: S603 - our own module
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak")
+    parser.add_argument("--kills", type=int, default=2_000)
+    parser.add_argument("--weeks", type=int, default=50, help="random stories of two weeks each, in virtual time")
+    parser.add_argument("--seconds", type=int, default=300, help="for the fuzzer; 0 leaves it out")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--shards", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--replay", type=int, metavar="SEED", help="one company again, and nothing else")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    asked = arguments(argv)
+    if asked.replay is not None:
+        return replay(asked.replay)
+    figures = soak(asked)
+    show(figures)
+    if asked.json:
+        asked.json.write_text(json.dumps(figures.as_json(), indent=2) + "\n", encoding="utf-8")
+    return 1 if figures.failures or (figures.fuzzed and figures.fuzzed.failed) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

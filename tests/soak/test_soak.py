@@ -1,0 +1,97 @@
+"""The soak itself, with numbers as small as they can be: what it lives through, what it counts, what it does when something fails."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from refreshd.crash import POINTS
+from tests.soak.__main__ import COMPANY, WEEKS, arguments, jobs, main, shares
+from tests.soak.company import TIGHT_RATES, fates, rate_of, whole_round
+from tests.soak.figures import Figures, Fuzzed
+from tests.support.kills import RATE
+
+BOOKS = {"books": 1, "rate": 60, "calls": 100, "most_in_60s": 41, "faults": {"hang": 2}, "untraced": 3}
+
+
+def figures() -> Figures:
+    return Figures(seed=1, began_at="2026-03-02T09:00:00+00:00", commit="abc", cores=2)
+
+
+@pytest.mark.slow
+def test_a_small_soak_lives_through_all_of_it_and_writes_its_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = tmp_path / "figures.json"
+    code = main(["--kills", "2", "--weeks", "0", "--seconds", "0", "--seed", "7", "--json", str(written)])
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    told = json.loads(written.read_text(encoding="utf-8"))
+    assert told["kills"] == sum(told["survived"].values()) == 2
+    assert told["survived"]["at random"] == 1
+    assert 0 < told["most_in_60s"][str(RATE)] <= told["calls"]
+    assert "kills survived" in said.out
+
+
+def test_a_round_comes_to_every_point_and_to_as_many_random_moments() -> None:
+    seen = Counter(fate.point for fate in fates(3, whole_round(), tight=False))
+    assert seen.pop(None) == len(POINTS)
+    assert seen == Counter(POINTS)
+
+
+def test_equal_seeds_mean_equal_fates() -> None:
+    assert [*map(str, fates(3, 20, tight=False))] == [*map(str, fates(3, 20, tight=False))]
+    assert [*map(str, fates(3, 20, tight=False))] != [*map(str, fates(4, 20, tight=False))]
+
+
+def test_where_the_rate_is_tight_lives_are_long_and_end_at_random() -> None:
+    assert {rate_of(seed, tight=True) for seed in range(3)} == set(TIGHT_RATES)
+    assert max(fate.after_seconds for fate in fates(3, 50, tight=True)) > 10.0
+    assert {fate.point for fate in fates(3, 50, tight=True)} == {None}
+
+
+def test_every_kill_and_every_week_that_is_asked_for_is_somebodys_job() -> None:
+    work = list(jobs(arguments(["--kills", "400", "--weeks", "25", "--seed", "2"])))
+    asked = [(job.module, dict(zip(job.argv[::2], job.argv[1::2], strict=False))) for job in work]
+    assert sum(int(options["--lives"]) for module, options in asked if module == COMPANY) == 400
+    assert sum(int(options["--count"]) for module, options in asked if module == WEEKS) == 25
+    assert len({job.argv for job in work}) == len(work)
+    assert shares(25, 10) == [10, 10, 5]
+
+
+def test_what_processes_tell_is_added_up() -> None:
+    heard = figures()
+    for news in (
+        {"survived": "lease_taken"},
+        {"survived": "at random"},
+        BOOKS,
+        {**BOOKS, "most_in_60s": 44, "weeks": 1},
+    ):
+        heard.hear(news, "python -m again")
+    assert (heard.kills, heard.calls, heard.untraced, heard.weeks) == (2, 200, 6, 1)
+    assert heard.most_in_60s == {60: 44}
+    assert heard.faults == {"hang": 4}
+    assert ("... at named points", "1 at 1 points") in heard.rows()
+
+
+def test_a_failure_says_how_to_play_it_again() -> None:
+    heard = figures()
+    heard.hear(
+        {"failed": "life 3, lease_taken:1", "seed": 10_003, "told": "Traceback"},
+        "python -m tests.soak.company --seed 10003",
+    )
+    [failure] = heard.failures
+    assert (failure.seed, failure.when, failure.replay) == (
+        10_003,
+        "life 3, lease_taken:1",
+        "python -m tests.soak.company --seed 10003",
+    )
+    assert ("lives that failed", "1") in heard.rows()
+
+
+def test_the_fuzzers_last_words_are_read() -> None:
+    said = "stat::number_of_executed_units: 53426\nstat::slowest_unit_time_sec: 0\nstat::peak_rss_mb: 66\n"
+    fuzzed = Fuzzed.read(said, seconds=7.06, code=0)
+    assert fuzzed == Fuzzed(executions=53_426, seconds=7.1, slowest_seconds=0, peak_mb=66)
+    assert Fuzzed.read("crashed", seconds=1.0, code=77).failed

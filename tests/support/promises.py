@@ -1,0 +1,133 @@
+"""What must hold after each life of a refreshd that was killed, and once nobody kills it any more, by Flinks' books and by the ledger."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from refreshd.simulator import FaultKind
+from refreshd.simulator.audit import Breach
+from refreshd.simulator.calls import Operation
+from tests.support.restless import Restless
+from tests.support.world import World, operation_at_flinks
+
+COMMIT_GROUP = timedelta(seconds=1)
+PERMIT_SECONDS = 1.0
+JITTER_SECONDS = 0.5
+SPANS_SECONDS = (5, 15, 30)
+"""Beside the minute: a burst after a restart shows in these first."""
+
+ANSWERED_LATE = frozenset({FaultKind.HANG, FaultKind.SLOW, FaultKind.DRIP})
+"""A call is traced when it has ended: these may still be under way long after others have."""
+
+UNANSWERED = """
+    SELECT count(*) FROM schedule_change AS sent
+    WHERE sent.event = 'sent'
+        AND NOT EXISTS (
+            SELECT FROM schedule_change AS later
+            WHERE later.login_id = sent.login_id AND later.event_id > sent.event_id
+                AND later.event IN ('confirmed', 'failed', 'withdrawn')
+        )
+        AND NOT EXISTS (SELECT FROM login WHERE login.intent_id = sent.intent_id)
+"""
+UNANNOUNCED = """
+    SELECT count(*) FROM schedule_change AS sent
+    WHERE sent.event = 'sent'
+        AND NOT EXISTS (
+            SELECT FROM schedule_change AS earlier
+            WHERE earlier.intent_id = sent.intent_id AND earlier.event = 'intended' AND earlier.event_id < sent.event_id
+        )
+"""
+ANNOUNCEMENTS = """
+    SELECT login_id::text, count(*) AS sent FROM schedule_change WHERE event = 'sent' GROUP BY login_id
+"""
+_HOLES = {
+    "sent, and neither answered nor open": UNANSWERED,
+    "sent without an intent before": UNANNOUNCED,
+    "an active login that was judged disabled": """
+        SELECT count(*) FROM login WHERE verdict = 'disabled' AND active AND verdict_until > '-infinity'
+    """,
+    "fetched, and the data are gone": """
+        SELECT count(*) FROM login
+        WHERE fetched_refresh_at IS NOT NULL
+            AND NOT EXISTS (
+                SELECT FROM account_data
+                WHERE account_data.login_id = login.login_id AND account_data.refreshed_at = login.fetched_refresh_at
+            )
+    """,
+}
+_UNFETCHED = """
+    SELECT count(*) FROM login
+    WHERE active
+        AND NOT EXISTS (
+            SELECT FROM account_data
+            WHERE account_data.login_id = login.login_id AND account_data.refreshed_at = login.refreshed_at
+        )
+"""
+
+
+@dataclass(kw_only=True)
+class Promises:
+    """Looked at while nobody is alive."""
+
+    here: World
+    company: Restless
+    rate_per_minute: int
+    most_in_60s: int = 0
+    missing: int = 0
+    """Calls that the vendor saw and no trace tells of: lost with the process, within its last commit group."""
+
+    async def hold(self, since: datetime) -> None:
+        """Whatever has happened; `since`: when the life that has just ended began."""
+        breaches = [each for each in self.here.flinks.audit.breaches if not self.company.accounts_for(each)]
+        assert not breaches, self._told(breaches[0])
+        for hole, query in _HOLES.items():
+            assert await self.here.sql.fetchval(query) == 0, hole
+        self._the_budget_was_kept()
+        await self._every_change_was_announced()
+        await self._the_trace_is_complete(since)
+
+    def _the_budget_was_kept(self) -> None:
+        """Never more than the rate in a minute, nor more than its even spacing allows in less, but for the second that a permit lives."""
+        audit, rate = self.here.flinks.audit, self.rate_per_minute
+        self.most_in_60s = audit.most_in_60s
+        assert self.most_in_60s <= rate, f"{self.most_in_60s} calls in a minute"
+        for span in SPANS_SECONDS:
+            most = audit.most_calls_in(span)
+            assert most <= (span + PERMIT_SECONDS + JITTER_SECONDS) * rate / 60 + 1, f"{most} calls in {span} s"
+
+    def _told(self, breach: Breach) -> str:
+        """For who reads a failure: the breach, and when the company spoke of this login."""
+        moves = [(round(began, 2), round(ended, 2)) for began, ended in self.company.moves_about(breach.login_id)]
+        return f"{breach}\nits clients came or went at {moves}\ncalls: {self._calls_about(breach.login_id)}"
+
+    def _calls_about(self, login_id: str) -> list[tuple[str, float]]:
+        seen = self.here.flinks.audit.calls
+        return [(each.operation, round(each.seconds, 2)) for each in seen if each.login_id == login_id][-8:]
+
+    async def _every_change_was_announced(self) -> None:
+        """Whatever was lost of the trace, no change reached Flinks of which the ledger did not know before."""
+        rows = await self.here.sql.fetch(ANNOUNCEMENTS)
+        announced = Counter({row["login_id"]: row["sent"] for row in rows})
+        assert self.here.calls_by_login(Operation.SET_SCHEDULED_REFRESH) <= announced
+
+    async def _the_trace_is_complete(self, since: datetime) -> None:
+        """All that the vendor saw of this life stands in the trace, up to its last commit group; and nothing else does."""
+        rows = await self.here.sql.fetch(
+            "SELECT operation, login_id::text, called_at FROM call WHERE called_at >= $1", since
+        )
+        traced = Counter((operation_at_flinks(row["operation"]), row["login_id"] or "") for row in rows)
+        seen = [each for each in self.here.flinks.audit.calls if each.date >= since]
+        assert traced <= Counter((each.operation, each.login_id) for each in seen)
+        last = max((row["called_at"] for row in rows), default=since) - COMMIT_GROUP
+        ended = [each for each in seen if each.date <= last and each.fault not in ANSWERED_LATE]
+        assert Counter((each.operation, each.login_id) for each in ended) <= traced
+        self.missing += len(seen) - len(rows)
+
+    async def are_kept_in_the_end(self) -> None:
+        """Ledger and vendor agree, and nothing is open."""
+        assert self.here.switched_on() == self.here.active, "a leak, or a client without refresh"
+        verdicts = await self.here.verdicts()
+        assert {verdicts[each] for each in self.here.inactive} <= {"disabled"}
+        assert {verdicts[each] for each in self.here.active} <= {"fresh", "stale"}
+        assert await self.here.sql.fetchval("SELECT count(*) FROM login WHERE intent IS NOT NULL") == 0
+        assert await self.here.sql.fetchval(_UNFETCHED) == 0

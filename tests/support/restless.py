@@ -1,0 +1,93 @@
+"""A company whose clients leave and return while refreshd works, and an operator who approves what the guard holds.
+
+It remembers when it spoke of whom: what was on its way at that moment is no breach.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from random import Random
+
+from refreshd.core.errors import PlanUnknown
+from refreshd.core.guard import WINDOW
+from refreshd.ledger import Ledger
+from refreshd.simulator.audit import Breach, Rule
+from tests.support.process import Process
+from tests.support.world import World
+
+BETWEEN_MOVES_SECONDS = 0.15
+IN_FLIGHT_SECONDS = 2.0
+"""What was decided before a client came or went may arrive this much later: a permit lives a second, and this machine is busy."""
+FEW = 3
+"""So many are away before the first returns."""
+
+
+@dataclass(kw_only=True)
+class Restless:
+    """The company and its operator."""
+
+    here: World
+    ledger: Ledger
+    chance: Random
+    gone: list[str] = field(default_factory=list)
+    _returned: dict[str, float] = field(default_factory=dict)
+    _untold: list[tuple[str, float, float]] = field(default_factory=list)
+
+    async def live_beside(self, process: Process) -> None:
+        """Ends by itself: cut off in the middle of a move, the company would not know what it has told the ledger."""
+        while process.is_running:
+            move = self.chance.choice((self._one_leaves, self._one_leaves, self._one_returns, self.approve))
+            await move()
+            await asyncio.sleep(BETWEEN_MOVES_SECONDS)
+
+    async def _one_leaves(self) -> None:
+        await self.leave(1)
+
+    async def _one_returns(self) -> None:
+        if len(self.gone) > FEW:
+            await self.come_back([self.chance.choice(self.gone)])
+
+    async def leave(self, count: int) -> None:
+        """At most half of the clients are ever away."""
+        clients = sorted({link.client_id for link in self.here.company.links} - set(self.gone))
+        leaving = self.chance.sample(clients, k=min(count, max(0, len(clients) - len(self.gone) - 1)))
+        self.gone += leaving
+        with self._not_told_yet(leaving):
+            await self.here.leave(*leaving)
+
+    async def come_back(self, clients: Collection[str]) -> None:
+        self.gone = [each for each in self.gone if each not in clients]
+        at = asyncio.get_running_loop().time() + IN_FLIGHT_SECONDS
+        self._returned.update(dict.fromkeys(self.here.company.logins_of(clients), at))
+        with self._not_told_yet(clients):
+            await self.here.come_back(*clients)
+
+    @contextmanager
+    def _not_told_yet(self, clients: Collection[str]) -> Iterator[None]:
+        """In this block the ledger may know already what Flinks' audit has not been told yet."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        yield
+        self._untold += [(login_id, began, loop.time()) for login_id in self.here.company.logins_of(clients)]
+
+    async def approve(self) -> None:
+        now = self.here.dates.now()
+        for row in await self.here.sql.fetch("SELECT plan_id FROM plan WHERE state = 'held'"):
+            with suppress(PlanUnknown):  # it was closed just now, because the last of its clients has returned
+                await self.ledger.approve_plan(row["plan_id"], by="test", reason="test", now=now, until=now + WINDOW)
+
+    def accounts_for(self, breach: Breach) -> bool:
+        """Live calls were allowed where they were made; a disable may have been on its way when its client returned.
+
+        And what was done in the moment between the company's commit and its word to Flinks' audit was right by the ledger.
+        """
+        if any(began <= breach.seconds <= ended for began, ended in self.moves_about(breach.login_id)):
+            return True
+        if breach.rule is Rule.DISABLE_OF_ACTIVE:
+            return breach.seconds <= self._returned.get(breach.login_id, 0.0)
+        return breach.rule is Rule.LIVE_AUTHORIZE
+
+    def moves_about(self, login_id: str) -> list[tuple[float, float]]:
+        """When its clients came or went."""
+        return [(began, ended) for login, began, ended in self._untold if login == login_id]

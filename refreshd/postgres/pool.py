@@ -14,10 +14,12 @@ from typing import Protocol, TypeAlias
 import asyncpg
 from asyncpg.connection import LoggedQuery
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
 from refreshd.core.errors import LedgerUnavailable
 from refreshd.postgres.hosts import dial
 from refreshd.postgres.session import (
+    CANCEL_SECONDS,
     COMMAND_SECONDS,
     CONNECT_SECONDS,
     GONE,
@@ -98,28 +100,35 @@ class Database:
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         with database_trouble():
+            session = await self._pool.acquire(timeout=CONNECT_SECONDS)
             try:
-                async with self._pool.acquire(timeout=CONNECT_SECONDS) as session:
-                    if self._observer is not None:
-                        self._observer.waited(loop.time() - asked_at)
-                    yield session
+                if self._observer is not None:
+                    self._observer.waited(loop.time() - asked_at)
+                yield session
             except asyncpg.ReadOnlySQLTransactionError:
                 await self._pool.expire_connections()
                 raise
+            finally:
+                with suppress(
+                    OSError
+                ):  # TimeoutError is one: asyncpg has ended the session, and what happened before counts
+                    await self._pool.release(session, timeout=CANCEL_SECONDS)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """One session in a transaction: all or nothing."""
-        async with self._session() as session, session.transaction(isolation="read_committed"):
+        async with self._session() as session, _in(session, session.transaction(isolation="read_committed")):
             await self._settle_in(session)
             yield session
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Session]:
         """One session whose statements all see the same moment, and write nothing."""
-        async with self._session() as session, session.transaction(isolation="repeatable_read", readonly=True):
-            await self._settle_in(session)
-            yield session
+        async with self._session() as session:
+            transaction = session.transaction(isolation="repeatable_read", readonly=True)
+            async with _in(session, transaction):
+                await self._settle_in(session)
+                yield session
 
     async def rows(self, statement: Statement) -> list[Record]:
         async with self._for_one_statement() as session:
@@ -141,6 +150,30 @@ class Database:
         if self._lent is not None:
             settings = self._lent
             await session.execute(*_queries()["settle_in"](names=list(settings), values=list(settings.values())))
+
+
+@asynccontextmanager
+async def _in(session: Session, transaction: Transaction) -> AsyncIterator[None]:
+    """As asyncpg's own block, but on the way out of a failure the server is waited for no longer than is polite."""
+    await transaction.start()
+    try:
+        yield
+    except BaseException:
+        await _roll_back(session, transaction)
+        raise
+    await transaction.commit()
+
+
+async def _roll_back(session: Session, transaction: Transaction) -> None:
+    """What fails here is nobody's trouble: a session that is gone has rolled back."""
+    try:
+        async with asyncio.timeout(CANCEL_SECONDS):
+            await transaction.rollback()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # TimeoutError is an OSError
+        session.terminate()
+    except BaseException:
+        session.terminate()
+        raise
 
 
 @asynccontextmanager
@@ -171,8 +204,10 @@ async def open_database(
     told = {each: value for each, value in settings.items() if each not in _NOT_TOLD}
     try:
         yield Database(pool, observer, lent=told if lent else None)
-    finally:
-        await _close(pool)
+    except BaseException:
+        pool.terminate()
+        raise
+    await _close(pool)
 
 
 def _telling(observer: Observer) -> Callable[[Connection], Coroutine[None, None, None]]:

@@ -16,6 +16,9 @@ CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
 GOODBYE_SECONDS = 3.0
 """A server that has gone silent answers no goodbye either; waiting for one would keep a daemon from beginning again."""
+CANCEL_SECONDS = 1.0
+"""How long a server may take to acknowledge that a statement was cancelled. Whoever has lost the lease must not go on showing what it
+knew as a leader, only because its database has gone silent."""
 IDLE_IN_TRANSACTION = "15s"
 GONE = {
     "client_connection_check_interval": "1s",

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import structlog
 
-from refreshd.core.errors import DependencyDown, HeldByGuard, InputRejected
+from refreshd.core.errors import DependencyDown, HeldByGuard, InputRejected, LeaseLost
 from refreshd.core.guard import GuardPolicy, allowance
+from refreshd.core.model import Term
 from refreshd.importer import ImportTerms, import_source
 from refreshd.ledger import Ledger
 from refreshd.ports import Clock, Leadership
@@ -54,16 +55,18 @@ class Feed:
         file = self._settings.source_query_file
         if file is None:
             return True
-        _ = self._leadership.term
+        term = self._leadership.term
         try:
-            await self._merge(file)
+            await self._merge(file, term)
+        except LeaseLost:
+            raise
         except (InputRejected, HeldByGuard, DependencyDown, OSError) as error:
             hint = getattr(error, "hint", "")
             _log.error("source_refused", file=str(file), error=str(error), hint=hint)
             return False
         return True
 
-    async def _merge(self, file: Path) -> None:
+    async def _merge(self, file: Path, term: Term) -> None:
         query = await asyncio.to_thread(_text, file)
         now = self._clock.now()
         totals = await self._ledger.plan_totals(now=now)
@@ -73,6 +76,7 @@ class Feed:
             source_url=self._url if source is None else source.get_secret_value(),
             url=self._url,
             schema=self._settings.database_schema,
+            term=term,
             terms=ImportTerms(now=now, full=True, allowance=allowance(self._policy, totals.not_confirmed_off)),
         )
         _log.info("source_merged", rows=result.rows, logins_deactivated=result.logins_deactivated)

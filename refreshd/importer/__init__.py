@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import BinaryIO
 
+from refreshd.core.model import Term
+from refreshd.fence import keep_out_successors
 from refreshd.importer.listing import CsvListing
 from refreshd.importer.merge import ImportResult, ImportTerms, batched, mark_source_read, merge, stage
 from refreshd.importer.source import open_source
@@ -38,10 +40,15 @@ async def import_source(
     url: str,
     schema: str,
     terms: ImportTerms,
+    term: Term,
     progress: Callable[[int], None] | None = None,
 ) -> ImportResult:
-    """Merge what a SELECT on the same or another database says; `progress` hears how many rows were read."""
+    """Merge what a SELECT on the same or another database says; `progress` hears how many rows were read.
+
+    The leader does this by itself, so it is a write under its term. Raises LeaseLost where that is over.
+    """
     async with _transaction(url, schema) as session:
+        await keep_out_successors(session, term)
         async with open_source(source_url, query, progress) as listing:
             await stage(session, listing.rows(), listing.faults)
         result = await merge(session, terms, ignored_columns=listing.columns.ignored)

@@ -7,8 +7,8 @@ from refreshd.core.institution import Outcome
 from refreshd.core.model import Term
 from refreshd.core.standing import Standing
 from refreshd.crash import Write
+from refreshd.fence import fenced
 from refreshd.ledger import rows
-from refreshd.ledger.fence import fenced
 from refreshd.postgres import Database
 from refreshd.sqlfiles import load_queries
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from refreshd.core.model import Term
 from refreshd.core.retention import Kept
 from refreshd.crash import Write
-from refreshd.ledger.fence import fenced
+from refreshd.fence import fenced
 from refreshd.postgres import Database, Statement
 from refreshd.sqlfiles import load_queries
 

@@ -11,8 +11,8 @@ from refreshd.core.model import Change, Evidence, LoginId, PassId, PlanId, Term,
 from refreshd.core.plan import ChangeReason, HeldPlan, PlannedChange, PlanTotals
 from refreshd.core.totals import Deadlines, LedgerTotals
 from refreshd.crash import Write
+from refreshd.fence import fenced
 from refreshd.ledger import rows
-from refreshd.ledger.fence import fenced
 from refreshd.ledger.opening import WITHIN_CAPS, OthersWaitError, exactly, opening
 from refreshd.ledger.totals import clock, deadlines, totals
 from refreshd.ports import PassRecord

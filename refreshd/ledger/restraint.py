@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from refreshd.core.model import Credential, Term
 from refreshd.crash import Write
-from refreshd.ledger.fence import fenced
+from refreshd.fence import fenced
 from refreshd.postgres import Database
 from refreshd.restraint import StoppedCredential
 from refreshd.sqlfiles import load_queries

@@ -7,9 +7,9 @@ from refreshd.core.effects import Effect
 from refreshd.core.errors import WritesPaused
 from refreshd.core.model import CallTrace, Change, Lane, LoginId, PassId, Report, Term
 from refreshd.crash import Write
+from refreshd.fence import fenced
 from refreshd.ledger import rows
 from refreshd.ledger.effects import Effects
-from refreshd.ledger.fence import fenced
 from refreshd.ledger.slices import Slice, slices
 from refreshd.ports import DueChange, DueLogin
 from refreshd.postgres import Database, Session

@@ -7,13 +7,14 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
+from refreshd.core.errors import LeaseLost
 from refreshd.core.guard import GuardPolicy
 from refreshd.core.model import Term
 from refreshd.feed import Feed
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection
 from refreshd.settings import Settings
-from tests.support.ledger import NOW, active_logins
+from tests.support.ledger import NOW, active_logins, take_lease
 
 LOGINS = 60
 QUERY = "SELECT customer AS client_id, bank_login AS login_id, NOT gone AS active FROM company.customer"
@@ -76,6 +77,13 @@ async def test_who_is_gone_from_the_source_becomes_inactive(feed: Feed, company:
     await company.execute("DELETE FROM company.customer WHERE customer = 'c2'")
     assert await feed.read()
     assert sum((await active_logins(company)).values()) == LOGINS - 2
+
+
+async def test_a_leader_that_was_replaced_feeds_nothing(feed: Feed, company: Connection) -> None:
+    await take_lease(company)
+    with pytest.raises(LeaseLost):
+        await feed.read()
+    assert not await active_logins(company)
 
 
 @pytest.mark.parametrize(

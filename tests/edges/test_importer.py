@@ -40,6 +40,7 @@ class Importer:
             url=self.url,
             schema=SCHEMA,
             terms=_terms(**({"full": True} | terms)),
+            term=Term(0),
         )
 
     async def refused(self, content: str | bytes) -> InputRejected:

@@ -11,9 +11,9 @@ from refreshd import lease as lease_module
 from refreshd.core.errors import LeaseLost, LedgerUnavailable
 from refreshd.core.model import Term
 from refreshd.crash import Write
+from refreshd.fence import fenced
 from refreshd.lease import Lease
 from refreshd.ledger import Ledger
-from refreshd.ledger.fence import fenced
 from refreshd.postgres import Connection, Database
 from tests.support.ledger import NOW, take_lease
 from tests.support.postgres import SCHEMA

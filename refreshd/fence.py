@@ -8,7 +8,7 @@ from refreshd import crash
 from refreshd.core.errors import LeaseLost
 from refreshd.core.model import Term
 from refreshd.crash import Write
-from refreshd.postgres import Database, Session
+from refreshd.postgres import Connection, Database, Session
 from refreshd.sqlfiles import Queries, load_queries
 
 
@@ -21,8 +21,13 @@ def _lease() -> Queries:
 async def fenced(database: Database, term: Term, write: Write) -> AsyncIterator[Session]:
     """A transaction that keeps the lease from being taken over until it has ended. Raises LeaseLost where it was already."""
     async with database.transaction() as session:
-        if await session.fetchval(*_lease()["fence"](term=term)) is None:
-            raise LeaseLost(f"another refreshd leads this ledger: term {term} is over")
+        await keep_out_successors(session, term)
         yield session
         crash.reach(write.uncommitted)
     crash.reach(write.committed)
+
+
+async def keep_out_successors(session: "Session | Connection", term: Term) -> None:
+    """For the rest of the session's transaction. Raises LeaseLost where there is a successor."""
+    if await session.fetchval(*_lease()["fence"](term=term)) is None:
+        raise LeaseLost(f"another refreshd leads this ledger: term {term} is over")

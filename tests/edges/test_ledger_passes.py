@@ -9,7 +9,7 @@ import pytest
 
 from refreshd.core import guard
 from refreshd.core.effects import ChangeFailed, Confirmed, Deferral, Refused, Sighting
-from refreshd.core.errors import LeaseLost, LedgerUnavailable, PlanUnknown, SchemaMismatch
+from refreshd.core.errors import LedgerUnavailable, PlanUnknown, SchemaMismatch
 from refreshd.core.guard import Withdrawn
 from refreshd.core.judge import judge
 from refreshd.core.model import (
@@ -26,7 +26,6 @@ from refreshd.core.model import (
     VerdictName,
 )
 from refreshd.core.plan import ChangeReason, HeldPlan, PlannedChange
-from refreshd.core.retention import Kept
 from refreshd.ledger import Ledger
 from refreshd.ports import DueLogin, PassRecord
 from refreshd.postgres import Connection, open_database
@@ -567,41 +566,6 @@ async def test_strays_that_the_ledger_never_knew_are_counted_like_those_that_cha
 
     assert [await ledger.settle_strays(now=NOW, limit=2, term=term) for _ in range(3)] == [2, 1, 0]
     assert await connection.fetchval("SELECT count(*) FROM login") == 3
-
-
-async def test_a_write_under_an_old_term_is_refused_and_leaves_nothing(
-    ledger: Ledger, connection: Connection, term: Term
-) -> None:
-    await link(connection, "ann", A, active=False)
-    await judge_all(ledger, term)
-    plan = guarded(await _candidates(ledger))
-    await take_lease(connection)
-    failed = ChangeFailed(
-        login_id=A, change=Change.DISABLE, failed_at=NOW, error="", code=None, attempts=1, not_before=NOW
-    )
-    writes = [
-        ledger.start_pass(now=NOW, term=term),
-        ledger.store_verdicts([], now=NOW, term=term),
-        ledger.intend(plan, now=NOW, pass_id=PassId(1), term=term),
-        ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term),
-        ledger.close_empty_plans(now=NOW, term=term),
-        ledger.accept_totals(now=NOW, if_before=NOW, term=term),
-        ledger.record([], [failed], term=term),
-        ledger.mark_sent(A, Change.DISABLE, now=NOW, pass_id=None, term=term),
-        ledger.withdraw(A, reason="", now=NOW, term=term),
-        ledger.mark_manual(A, now=NOW, term=term),
-        ledger.release_refused(since=NOW, until=NOW, term=term),
-        ledger.add_day(now=NOW, ahead=1, term=term),
-        ledger.drop_day(before=NOW, term=term),
-        *(ledger.forget(kept, before=NOW, limit=1, term=term) for kept in Kept),
-        ledger.settle_strays(now=NOW, limit=1, term=term),
-    ]
-    for write in writes:
-        with pytest.raises(LeaseLost):
-            await write
-
-    assert not await _events(connection)
-    assert not await ledger.passes(limit=1)
 
 
 async def test_a_takeover_waits_for_a_write_and_a_renewal_does_not(

@@ -4,6 +4,7 @@ Sessions of our own (lease, listener, import, migrate) always go to the database
 stands before it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -13,6 +14,8 @@ from refreshd.embedded import reachable_database
 from refreshd.migrate import MigrationStatus
 from refreshd.postgres import Database, Observer
 from refreshd.settings import Settings
+
+_CHECK_SECONDS = 10.0
 
 
 def database_url(settings: Settings) -> str:
@@ -48,9 +51,11 @@ def open_ledger(
 async def check_schema(url: str, settings: Settings) -> MigrationStatus:
     """Raise SchemaMismatch, naming the command that mends it, unless this refreshd can run on the ledger's schema."""
     schema = settings.database_schema
-    session = await postgres.connect(url, schema=schema, name="refreshd")
-    try:
-        await migrate.require_access(session, schema)
-        return await migrate.require_current(session)
-    finally:
-        await postgres.close(session)
+    with postgres.database_trouble():
+        async with asyncio.timeout(_CHECK_SECONDS):
+            session = await postgres.connect(url, schema=schema, name="refreshd")
+            try:
+                await migrate.require_access(session, schema)
+                return await migrate.require_current(session)
+            finally:
+                await postgres.close(session)

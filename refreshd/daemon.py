@@ -93,7 +93,7 @@ class Daemon:
                 self._deciding.attach(Ledger(pages))
                 self._address.set_result(address)
                 _log.info("serving", address=address)
-                lease = Lease(url, schema=self._settings.database_schema)
+                lease = Lease(url, schema=self._settings.database_schema, on_look=lambda: self._watch.beat("lease"))
                 means = RealMeans(url=url, clock=self._clock, lease=lease, transport=transport)
                 return await self._live(means, orders)
 
@@ -105,7 +105,7 @@ class Daemon:
             schema=settings.database_schema,
             writers=lambda: open_ledger(means.url, settings, size=1, name="refreshd ping"),
             signal=candidate.notify,
-            on_path=self._watch.metrics.on_notify_path,
+            on_path=self._watch.on_notify_path,
         )
         self._watch.begin()
         async with asyncio.TaskGroup() as group:

@@ -5,15 +5,17 @@ database that is away end its leadership before anybody else can begin. The leas
 not cost it. The slots of the call budget are claimed over the same connection, so each claim asks the database who leads, too.
 
 The numbers, for four seconds: it is renewed every second, each answer is waited for 1.25 s, and our own deadline comes half a second
-early. So one question may go unanswered, connection and all, and a second one is still in time (1 + 1.25 + 1.25 = 3.5): a database that
-stalls for two seconds costs nothing. A standby sleeps exactly until the lease that it found runs out. So the time from a leader's last
-word to its successor's first is four seconds and one answer, whatever silenced it; and half a second more where a write of its
-had begun and does not end, which the successor then ends.
+early. So one question may go unanswered, connection and all, and a second one is still in time (1 + 1.25, a breath of 0.3, and there is
+a second left for it): a database that stalls for two seconds costs nothing, and who cannot renew the lease says so at the deadline.
+A standby sleeps exactly until the lease that it found runs out. So the time from a leader's last word to its successor's first is four
+seconds and one answer, whatever silenced it; and half a second more where a write of its had begun and does not end, which the
+successor then ends.
 """
 
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +24,7 @@ from functools import cache
 import structlog
 
 from refreshd import crash
-from refreshd.core.errors import LeaseLost, LedgerUnavailable, RowsLocked
+from refreshd.core.errors import LeaseLost, LeaseRanOut, LedgerUnavailable, RowsLocked
 from refreshd.core.model import Term
 from refreshd.crash import Point
 from refreshd.pacing import PERMIT_SECONDS, Claim
@@ -59,11 +61,21 @@ def _seconds() -> float:
 class Lease:
     """Our side of the lease; `ports.Leadership` while it is held."""
 
-    def __init__(self, url: str, *, schema: str, ttl: timedelta = TTL, holder: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str,
+        ttl: timedelta = TTL,
+        holder: str | None = None,
+        on_look: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_look` hears of each look at the lease that is over, whatever came of it."""
         self.holder = holder or secrets.token_hex(8)
         self._url = url
         self._schema = schema
         self._ttl = ttl
+        self._on_look = on_look
         self._session: Connection | None = None
         self._line = asyncio.Lock()
         self._term: Term | None = None
@@ -93,7 +105,9 @@ class Lease:
         term = self._term
         if term is None:
             raise LeaseLost("this refreshd does not lead the ledger")
-        asked_at, row = await self._ask(_queries()["renew"](term=term, ttl=self._ttl))
+        left_seconds = self._deadline - _seconds()
+        patience = min(self._patience, left_seconds) if left_seconds > 0 else self._patience
+        asked_at, row = await self._ask(_queries()["renew"](term=term, ttl=self._ttl), patience)
         self._term = None if row is None else term
         self._deadline = self._deadline_from(asked_at)
         if self._term is None:
@@ -120,7 +134,7 @@ class Lease:
             try:
                 _, row = await self._ask(query(slots=slots, slot_seconds=slot_seconds, term=self.term))
             except LedgerUnavailable:
-                await asyncio.sleep(self._patience / 4)
+                await asyncio.sleep(self._breath)
                 continue
             if row is None:
                 raise LeaseLost("another refreshd leads this ledger by now")
@@ -145,8 +159,9 @@ class Lease:
         """Renew until `stop` is set, then release. Raises LeaseLost when the lease is lost, never LedgerUnavailable."""
         try:
             while not stop.is_set():
-                await self._renew_or_lose()
-                await first_of(stop, seconds=self._renewal)
+                is_renewed = await self._renew_or_lose()
+                self._on_look()
+                await first_of(stop, seconds=self._renewal if is_renewed else self._breath)
         finally:
             await asyncio.shield(self.release())
 
@@ -157,7 +172,10 @@ class Lease:
         """
         signals = [stop] if woken is None else [stop, woken]
         while not stop.is_set():
-            left_seconds = await self._ask_for_it()
+            try:
+                left_seconds = await self._ask_for_it()
+            finally:
+                self._on_look()
             if self.is_held:
                 return True
             await first_of(*signals, seconds=min(self._renewal, left_seconds + _AFTER_THE_END_SECONDS))
@@ -175,6 +193,11 @@ class Lease:
         return self._ttl.total_seconds() * 5 / 16
 
     @property
+    def _breath(self) -> float:
+        """After a question that was not answered, before it is asked again."""
+        return self._patience / 4
+
+    @property
     def _patience_with_locks(self) -> float:
         """The server's: so short that two of them, one after the other, end within our own."""
         return self._patience / 3
@@ -183,12 +206,15 @@ class Lease:
         """An eighth earlier than the database's."""
         return asked_at + self._ttl.total_seconds() * 7 / 8
 
-    async def _renew_or_lose(self) -> None:
+    async def _renew_or_lose(self) -> bool:
+        """False where it was not renewed, and lasts."""
         try:
             await self.renew()
         except LedgerUnavailable as error:
             if not self.is_held:
-                raise LeaseLost("the database did not answer until the lease had run out") from error
+                raise LeaseRanOut("the database did not answer until the lease had run out") from error
+            return False
+        return True
 
     async def _ask_for_it(self) -> float:
         """Take the lease if it is free; returns how many seconds the one that was found still lasts."""
@@ -215,12 +241,12 @@ class Lease:
             _log.warning("overdue_writes_ended", transactions=ended)
             return await self._ask(statement)
 
-    async def _ask(self, statement: Statement) -> tuple[float, Record | None]:
+    async def _ask(self, statement: Statement, patience: float | None = None) -> tuple[float, Record | None]:
         """When it was asked, and the answer. Who is not answered in time hangs up, and the next one finds a new connection."""
         async with self._line:
             asked_at = _seconds()
             try:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self._patience if patience is None else patience):
                     return asked_at, await self._answer(statement)
             except RowsLocked:
                 raise

@@ -83,8 +83,9 @@ class Listener:
         session.add_termination_listener(lambda _: lost.set())
         try:
             with database_trouble():
-                channel = await session.fetchval(*_queries()["channel"]())
-                await session.add_listener(channel, lambda *said: self._on_notification(str(said[-1])))
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    channel = await session.fetchval(*_queries()["channel"]())
+                    await session.add_listener(channel, lambda *said: self._on_notification(str(said[-1])))
             self._signal()
             async with self._writers() as writers:
                 await self._prove_until(lost, writers)

@@ -1,11 +1,12 @@
 """The time for which a lease is held, and the call budget with it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 from refreshd import pacing
+from refreshd.core.errors import LeaseLost
 from refreshd.lease import BudgetTaken
 from refreshd.pacing import Budget
 
@@ -21,19 +22,31 @@ class Lease(pacing.Lease, Protocol):
 
 
 @asynccontextmanager
-async def held(lease: Lease, budget: Budget) -> AsyncIterator[None]:
+async def held(
+    lease: Lease, budget: Budget, on_lost: Callable[[LeaseLost], None] = lambda _: None
+) -> AsyncIterator[None]:
     """Renew the lease while the block runs, and release it after; LeaseLost cancels the block.
+
+    `on_lost` hears of it at once: what runs in the block may take its time to end, above all where it waits for a database that is silent.
 
     The budget begins anew: somebody else may have called until just now, and perhaps faster.
     """
     done = asyncio.Event()
     await take_budget(lease, budget)
     async with asyncio.TaskGroup() as group:
-        group.create_task(lease.hold(done))
+        group.create_task(_hold(lease, done, on_lost))
         try:
             yield
         finally:
             done.set()
+
+
+async def _hold(lease: Lease, done: asyncio.Event, on_lost: Callable[[LeaseLost], None]) -> None:
+    try:
+        await lease.hold(done)
+    except LeaseLost as error:
+        on_lost(error)
+        raise
 
 
 async def take_budget(lease: Lease, budget: Budget) -> None:

@@ -1,15 +1,14 @@
 """What the daemon shows of itself: metrics, health and the page's overview, fed by the same hooks."""
 
-import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import structlog
 
 from refreshd import __version__, policies
 from refreshd.core import forecast
 from refreshd.core.breaker import Breaker
-from refreshd.core.errors import LeaseLost, LedgerUnavailable, RefreshdError, SettingsError
+from refreshd.core.errors import LeaseLost, LeaseRanOut, LedgerUnavailable, RefreshdError, SettingsError
 from refreshd.core.forecast import RoutineOutcome
 from refreshd.core.model import CallTrace, Pause
 from refreshd.core.plan import HeldPlan
@@ -25,6 +24,7 @@ from refreshd.operators import Operators
 from refreshd.overview import BudgetUse, Overview, said_of_pause
 from refreshd.pacing import Budget
 from refreshd.ports import Clock, PassRecord
+from refreshd.pulse import Pulse, loop_seconds
 from refreshd.revision import revision
 from refreshd.settings import LoginIds, ManualRefresh, Mode, Settings, settings_in_force
 from refreshd.tracing import NoSpans, Spans
@@ -32,20 +32,10 @@ from refreshd.web import DecidingLedger, Desk, Site
 
 _log = structlog.get_logger(__name__)
 
-_PASS_GRACE_SECONDS = 300.0
-"""How much longer than its interval a pass may take before the daemon counts as stuck: a first pass judges every login."""
-
-_CALL_GRACE_SECONDS = 300.0
-"""How much longer than the longest limit of a call one may be in hand: its answer waits for the recorder, and that for the database."""
-
-_FEED_SECONDS = 3600.0
-"""A source query that takes longer is stuck: it would overlap its own next reading."""
-
 _SKEW_LIMIT_SECONDS = 60.0
 """Beyond this our dates and the application's (`inactive_since`, from Postgres' clock) no longer belong together."""
 
 _LAG_LIMIT_SECONDS = 1.0
-_LAG_WITHIN_SECONDS = 30.0
 
 
 class Watch:
@@ -55,6 +45,7 @@ class Watch:
         self.metrics = Metrics(version=__version__, revision=revision(), policy=_metrics_policy(settings))
         self.metrics.on_config_loaded(at=clock.now())
         self.health = Health()
+        self._pulse = Pulse(self.health)
         self.health.holds(Condition.CONFIGURATION)
         self.health.holds(Condition.EVENT_LOOP)
         self.health.holds(Condition.CLOCK)
@@ -98,18 +89,11 @@ class Watch:
         self.metrics.on_pass(record)
         self.spans.on_pass(record)
 
-    @contextmanager
-    def working(self, name: str) -> Iterator[None]:
-        """A piece of work is in hand; it counts as stuck when it is so for longer than anything in it may take."""
-        longest = max(policies.timeouts(self._settings).values())
-        self.health.expect(name, within_seconds=longest + _CALL_GRACE_SECONDS, at=_loop_seconds())
-        try:
-            yield
-        finally:
-            self.health.forget(name)
+    def working(self, name: str) -> AbstractContextManager[None]:
+        return self._pulse.working(name, longest_call_seconds=max(policies.timeouts(self._settings).values()))
 
     def on_totals(self, counted: Counted, again_in: float) -> None:
-        self.health.expect("totals", within_seconds=again_in + _PASS_GRACE_SECONDS, at=_loop_seconds())
+        self._pulse.counted(again_in)
         self._on_skew(counted.clock_skew_seconds)
         self._totals = counted.totals
         self._plans = tuple(counted.plans)
@@ -147,8 +131,13 @@ class Watch:
         self.metrics.set_paused(is_paused=pause is not None)
         self.health.remark("pause", None if pause is None else said_of_pause(pause))
 
+    def on_notify_path(self, seconds: float | None) -> None:
+        """The listener has tried whether it would hear, and how soon."""
+        self.metrics.on_notify_path(seconds)
+        self.beat("listener")
+
     def beat(self, loop: str) -> None:
-        self.health.beat(loop, at=_loop_seconds())
+        self._pulse.beat(loop)
 
     def on_lag(self, seconds: float) -> None:
         """The event loop ran a timer so late; a loop that is blocked answers nobody."""
@@ -165,8 +154,8 @@ class Watch:
     # What the daemon tells ----------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """The event loop runs, and says so from now on."""
-        self.health.expect("event_loop", within_seconds=_LAG_WITHIN_SECONDS, at=_loop_seconds())
+        """The loops of every daemon run, and say so from now on."""
+        self._pulse.begin()
 
     def database_answers(self, schema: MigrationStatus) -> None:
         """The database is there, and the schema is what this refreshd needs."""
@@ -194,12 +183,13 @@ class Watch:
         )
 
     def leadership_failed(self, error: RefreshdError) -> None:
-        """A leadership, or the wait for one, ended with this error."""
+        """A leadership, or the wait for one, ended with this error. Told at once, and again when all of the leadership has ended."""
         if self.health.readiness().role is Role.LEADER:
             self.metrics.on_pass_failed(PassFailure.of(error), at=self._clock.now())
-        if isinstance(error, LeaseLost):
-            self.metrics.on_task_failed("lease")
-        if isinstance(error, LedgerUnavailable):
+            if isinstance(error, LeaseLost):
+                self.metrics.on_task_failed("lease")
+        self.follow()
+        if isinstance(error, LedgerUnavailable | LeaseRanOut):
             self.metrics.set_database_up(is_up=False)
             self.health.fails(Condition.DATABASE, error.message)
         self._show_conditions()
@@ -209,13 +199,9 @@ class Watch:
         self.metrics.set_pool(pool)
         self.health.become(Role.LEADER)
         self.health.holds(Condition.CREDENTIALS)
-        interval = self._settings.pass_interval.total_seconds()
-        at = _loop_seconds()
-        self.health.expect("passes", within_seconds=interval + _PASS_GRACE_SECONDS, at=at)
-        self.health.expect("totals", within_seconds=_PASS_GRACE_SECONDS, at=at)
-        self.health.forget("feed")
-        if self._settings.source_query_file is not None:
-            self.health.expect("feed", within_seconds=_FEED_SECONDS, at=at)
+        settings = self._settings
+        interval, feeds = settings.pass_interval.total_seconds(), settings.source_query_file is not None
+        self._pulse.lead(pass_interval_seconds=interval, feeds=feeds)
         self.metrics.lead()
         self._show_conditions()
 
@@ -223,8 +209,7 @@ class Watch:
         """The lease is somebody else's, or nobody's: nothing that only a leader knows is shown any more."""
         self.health.become(Role.STANDBY)
         self.health.holds(Condition.CREDENTIALS)
-        for loop in ("passes", "totals", "feed"):
-            self.health.forget(loop)
+        self._pulse.follow()
         self.health.holds(Condition.CLOCK)
         self.metrics.set_clock_skew(None)
         self._last_pass, self._totals, self._plans, self._pause = None, None, None, None
@@ -275,7 +260,7 @@ class Watch:
     def _budget_use(self) -> BudgetUse | None:
         if self.budget is None:
             return None
-        used = self.budget.used_in_last_minute(_loop_seconds())
+        used = self.budget.used_in_last_minute(loop_seconds())
         throttle = self.budget.throttle
         return BudgetUse(
             used=used, rate_per_minute=throttle.setting, in_force=throttle.rate if throttle.lowered else None
@@ -293,7 +278,3 @@ def _metrics_policy(settings: Settings) -> MetricsPolicy:
         cost_per_login_day=None if settings.cost_per_login_day is None else float(settings.cost_per_login_day),
         operations=operations_used(policies.terms(settings), manual_refresh=manual),
     )
-
-
-def _loop_seconds() -> float:
-    return asyncio.get_running_loop().time()

@@ -82,6 +82,10 @@ class LeaseLost(DependencyDown):
     """Another refreshd leads this ledger; nothing may be sent or recorded under our term."""
 
 
+class LeaseRanOut(LeaseLost):
+    """The database did not answer for so long that another refreshd may lead."""
+
+
 class FlinksError(RefreshdError):
     """One call did not lead to an answer about what was asked.
 

@@ -1,18 +1,25 @@
 """Liveness is progress: what is stuck is late by its own deadline; what waits for a database, a vendor or a lease is not."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
 
-from refreshd import watching
-from refreshd.core.errors import LedgerUnavailable, SettingsError
+from refreshd import lease as lease_module
+from refreshd import listener as listener_module
+from refreshd.candidate import PAUSE_SECONDS
+from refreshd.core.errors import LeaseRanOut, LedgerUnavailable, SettingsError
 from refreshd.engine import Counted
 from refreshd.health import Condition, Role
+from refreshd.lag import watch_lag
 from refreshd.leading import Given, Leading
+from refreshd.lease import Lease
 from refreshd.ledger import Ledger
+from refreshd.listener import Listener
+from refreshd.migrate import MigrationStatus
 from refreshd.once import Tally
 from refreshd.pacing import Budget
 from refreshd.settings import Settings
@@ -39,8 +46,21 @@ def _watch() -> Watch:
     return watch
 
 
-def _late(watch: Watch) -> tuple[str, ...]:
-    return watch.health.late(asyncio.get_running_loop().time())
+def _late(watch: Watch) -> list[str]:
+    """The loops that are, by name."""
+    return [each.split(":")[0] for each in watch.health.late(asyncio.get_running_loop().time())]
+
+
+OF_EVERYBODY = ("event_loop", "lease", "listener")
+OF_A_LEADER = (*OF_EVERYBODY, "passes", "totals")
+
+
+async def _hours(watch: Watch, count: int, *loops: str) -> None:
+    """So many hours pass in which only these loops beat."""
+    for _ in range(count * 180):
+        await asyncio.sleep(20)
+        for loop in loops:
+            watch.beat(loop)
 
 
 def _counted(skew_seconds: float | None = None) -> Counted:
@@ -66,25 +86,33 @@ def test_a_call_that_is_stuck_is_late_whatever_the_others_do() -> None:
             for number in range(2, 12):
                 with watch.working(f"call {number}"):
                     await asyncio.sleep(60)
-                watch.beat("passes")
-                watch.beat("totals")
-                watch.beat("event_loop")
-            assert [each.split(":")[0] for each in _late(watch)] == ["call 1"]
-        assert _late(watch) == ()
+                for loop in OF_A_LEADER:
+                    watch.beat(loop)
+            assert _late(watch) == ["call 1"]
+        assert _late(watch) == []
 
     _played(story)
 
 
-@pytest.mark.parametrize("loop", ["passes", "totals"])
+@pytest.mark.parametrize("loop", OF_A_LEADER)
 def test_each_loop_of_a_leader_has_a_deadline(loop: str) -> None:
     async def story() -> None:
         watch = _watch()
         watch.lead()
-        for _ in range(20):
-            await asyncio.sleep(60)
-            for other in {"passes", "totals", "event_loop"} - {loop}:
-                watch.beat(other)
-        assert [each.split(":")[0] for each in _late(watch)] == [loop]
+        await _hours(watch, 1, *(each for each in OF_A_LEADER if each != loop))
+        assert _late(watch) == [loop]
+
+    _played(story)
+
+
+@pytest.mark.parametrize("loop", OF_EVERYBODY)
+def test_each_loop_of_a_standby_has_a_deadline(loop: str) -> None:
+    async def story() -> None:
+        watch = _watch()
+        watch.lead()
+        watch.follow()
+        await _hours(watch, 1, *(each for each in OF_EVERYBODY if each != loop))
+        assert _late(watch) == [loop]
 
     _played(story)
 
@@ -93,25 +121,79 @@ def test_a_source_query_that_never_ends_is_late() -> None:
     async def story() -> None:
         watch = Watch(Settings.model_validate({"source_query_file": "clients.sql"}), VirtualClock(NOW))
         watch.lead()
-        await asyncio.sleep(7200)
-        for loop in ("passes", "totals"):
-            watch.beat(loop)
-        assert [each.split(":")[0] for each in _late(watch)] == ["feed"]
+        await _hours(watch, 2, *OF_A_LEADER)
+        assert _late(watch) == ["feed"]
 
     _played(story)
 
 
-def test_a_standby_and_a_daemon_without_a_database_are_alive_however_long_they_wait() -> None:
+@pytest.mark.parametrize("where", ["nobody is there", "somebody is silent"])
+def test_loops_that_wait_for_a_database_that_is_away_are_alive(where: str) -> None:
+    """Each try is a beat, not each success."""
+
     async def story() -> None:
         watch = _watch()
+        away = _Away(silent=where == "somebody is silent")
+        with (
+            patch.object(lease_module, "connect", away.connect),
+            patch.object(listener_module, "connect", away.connect),
+        ):
+            lease = Lease("", schema="", on_look=lambda: watch.beat("lease"))
+            listener = Listener("", schema="", writers=unused, signal=lambda: None, on_path=watch.on_notify_path)
+            async with asyncio.TaskGroup() as group:
+                loops = [
+                    group.create_task(each) for each in (_stands_by(lease), listener.run(), watch_lag(watch.on_lag))
+                ]
+                for _ in range(60):
+                    await asyncio.sleep(60)
+                    assert _late(watch) == []
+                for each in loops:
+                    each.cancel()
+        assert away.tries > 100
+        assert watch.health.readiness().role is not Role.LEADER
+
+    _played(story)
+
+
+class _Away:
+    """A database that is not there, or takes every question and answers none."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self._silent = silent
+        self.tries = 0
+
+    async def connect(self, *_: object, **__: object) -> Any:
+        self.tries += 1
+        if self._silent:
+            await asyncio.Event().wait()
+        raise LedgerUnavailable("gone")
+
+
+async def _stands_by(lease: Lease) -> None:
+    """As a candidate does."""
+    while True:
+        with suppress(LedgerUnavailable):
+            await lease.wait_for_turn(asyncio.Event(), asyncio.Event())
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+def unused() -> Any:
+    raise AssertionError
+
+
+def test_who_has_lost_the_lease_is_no_leader_from_that_moment_on_and_is_told_of_once() -> None:
+    async def story() -> None:
+        watch = _watch()
+        watch.database_answers(MigrationStatus(applied=(), missing=(), altered=(), newer=()))
         watch.lead()
-        watch.leadership_failed(LedgerUnavailable("gone"))
-        watch.follow()
-        for _ in range(100):
-            await asyncio.sleep(29)
-            watch.beat("event_loop")
-        assert _late(watch) == ()
-        assert watch.health.readiness().role is Role.STANDBY
+        for _ in range(2):
+            watch.leadership_failed(LeaseRanOut("the database did not answer"))
+            assert watch.health.readiness().role is Role.STANDBY
+            assert watch.health.readiness().faults[Condition.DATABASE] == "the database did not answer"
+        value = watch.metrics.registry.get_sample_value
+        assert value("refreshd_leader") == 0
+        assert value("refreshd_database_up") == 0
+        assert value("refreshd_task_failures_total", {"task": "lease"}) == 1
 
     _played(story)
 
@@ -122,10 +204,8 @@ def test_a_source_query_that_is_taken_out_of_the_settings_is_waited_for_no_more(
         watch.lead()
         watch.follow_settings(Settings())
         watch.lead()
-        await asyncio.sleep(7200)
-        for loop in ("passes", "totals"):
-            watch.beat(loop)
-        assert _late(watch) == ()
+        await _hours(watch, 2, *OF_A_LEADER)
+        assert _late(watch) == []
 
     _played(story)
 
@@ -142,7 +222,7 @@ def test_a_clock_that_disagrees_with_the_databases_takes_readiness_away_until_it
         watch.lead()
         watch.on_totals(_counted(seconds), 15.0)
         assert said in watch.health.readiness().faults[Condition.CLOCK]
-        assert _late(watch) == (), "another start would not mend it"
+        assert _late(watch) == [], "another start would not mend it"
         watch.on_totals(_counted(0.3), 15.0)
         assert Condition.CLOCK not in watch.health.readiness().faults
 
@@ -200,12 +280,11 @@ def test_the_limit_of_a_call_follows_the_settings() -> None:
     async def story() -> None:
         watch = _watch()
         watch.follow_settings(Settings.model_validate({"timeout_fetch": "20m"}))
-        with watch.working("call 1"), patch.object(watching, "_LAG_WITHIN_SECONDS", 1e9):
-            await asyncio.sleep(20 * 60)
-            watch.beat("event_loop")
-            assert _late(watch) == ()
-            await asyncio.sleep(6 * 60)
-            watch.beat("event_loop")
-            assert [each.split(":")[0] for each in _late(watch)] == ["call 1"]
+        with watch.working("call 1"):
+            for minutes, late in ((20, []), (6, ["call 1"])):
+                await asyncio.sleep(minutes * 60)
+                for loop in OF_EVERYBODY:
+                    watch.beat(loop)
+                assert _late(watch) == late
 
     _played(story)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
+import aiohttp
+
 from refreshd.clock import SystemClock
 from refreshd.simulator.audit import CallSeen
 from refreshd.simulator.http import running
@@ -28,6 +30,7 @@ _ENV = {
     "REFRESHD_PASS_INTERVAL": "1s",
     "REFRESHD_GRACE_SECONDS": "2",
 }
+_PROBE = aiohttp.ClientTimeout(total=3.0)
 _LOGINS_PER_TAKEOVER = 40
 """More than are authorized between two takeovers at this rate: the routine is always under way."""
 
@@ -111,6 +114,17 @@ class Copy:
             case Kind.SILENCED:
                 self._line.mend()
                 await self.process.logged("standing_by", stood_by + 1)
+
+    async def shows(self) -> dict[str, str]:
+        """Every sample of its metrics."""
+        _, text = await self.answers("/metrics")
+        return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+
+    async def answers(self, path: str) -> tuple[int, str]:
+        """What it says at its own address, as a probe hears it."""
+        address = (await self.process.logged("serving"))["address"]
+        async with aiohttp.ClientSession() as session, session.get(f"{address}{path}", timeout=_PROBE) as response:
+            return response.status, await response.text()
 
     def calls(self, since: float = 0.0) -> Sequence[CallSeen]:
         """What Flinks has seen of it from this moment of loop time on."""

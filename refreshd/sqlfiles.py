@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import aiosql
@@ -67,8 +68,9 @@ class Queries(Mapping[str, Query]):
         return len(self._queries)
 
 
+@cache
 def load_queries(noun: str, *, root: Path | None = None) -> Queries:
-    """Read `queries/<noun>.sql`. A name that is given twice, or an undeclared parameter, is a bug and raises."""
+    """Read `queries/<noun>.sql`, once in a process. A name that is given twice, or an undeclared parameter, is a bug and raises."""
     path = (root or sql_root()) / "queries" / f"{noun}.sql"
     loaded = aiosql.from_path(path, "asyncpg", attribute=None, encoding="utf-8")
     return Queries(noun, {name: _query(getattr(loaded, name)) for name in loaded.available_queries})

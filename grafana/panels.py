@@ -31,14 +31,6 @@ Words = Mapping[str, tuple[str, str]]
 """Value -> what it is called, and its colour."""
 
 GOOD_AT_ZERO: Steps = ((None, GREEN), (1, RED))
-WRITES_WORDS: Words = {
-    "0": ("on", GREEN),
-    "1": ("observe only", BLUE),
-    "2": ("paused", ORANGE),
-    "3": ("paused", ORANGE),
-}
-"""For `queries.WRITES`."""
-
 NEUTRAL: Steps = ((None, BLUE),)
 
 

@@ -47,10 +47,6 @@ def lettered(queries: Sequence[prometheus.Dataquery]) -> list[Builder[Dataquery]
     return [query.ref_id(letter) for letter, query in zip(ascii_uppercase, queries, strict=False)]
 
 
-WRITES = f"2 * max({metric('refreshd_paused')}) + max({metric('refreshd_observe_only')})"
-"""Whether refreshd switches scheduled refresh: 0 it does, 1 it only observes, 2 and 3 an operator has paused it."""
-
-
 def asked(expr: str, legend: str = "", *, now: bool = False, table: bool = False) -> prometheus.Dataquery:
     """One query of a panel; `now`: only the newest value is wanted."""
     query = prometheus.Dataquery().datasource(PROMETHEUS).expr(expr).legend_format(legend or "__auto")

@@ -10,7 +10,6 @@ from grafana.panels import (
     ORANGE,
     PURPLE,
     RED,
-    WRITES_WORDS,
     YELLOW,
     Look,
     Saying,
@@ -18,9 +17,9 @@ from grafana.panels import (
     graph,
     number,
     ranking,
-    states,
 )
-from grafana.queries import WRITES, asked, leaders, metric
+from grafana.queries import asked, leaders, metric
+from grafana.standing import SPARE, last_pass, leadership, writes
 
 VERDICTS = {
     "leaking": RED,
@@ -104,13 +103,6 @@ def _needs_you() -> tuple[Cell, ...]:
 
 
 def _works() -> tuple[Cell, ...]:
-    since = Saying(
-        id=6,
-        title="Since the last good pass",
-        unit="s",
-        description="Age of the last pass that succeeded; beyond two intervals nothing is reconciled any more.",
-        link=("Passes", panel_of("refreshd-reconcile", 5)),
-    )
     lapsing = Saying(
         id=5,
         title="Lapsing within a day",
@@ -131,21 +123,8 @@ def _works() -> tuple[Cell, ...]:
         description="Whether the last call led to an answer, and whether calls rest because a credential is refused. Run: refreshd doctor.",
         link=("Calls", panel_of("refreshd-vendor", 8)),
     )
-    mode = Saying(
-        id=19,
-        title="Writes to Flinks",
-        unit="none",
-        description="Whether refreshd switches scheduled refresh at all: an operator may have paused it, or it only observes.",
-    )
-    ends = leaders("refreshd_routine_expected_end_timestamp_seconds")
-    spare = f"{leaders('refreshd_routine_deadline_timestamp_seconds')} - ({ends} or vector(time()))"
     return (
-        (
-            number(
-                since, asked(f"time() - {leaders('refreshd_reconcile_last_success_timestamp_seconds')}"), steps=_LATE
-            ),
-            5,
-        ),
+        (last_pass(6, ("Passes", panel_of("refreshd-reconcile", 5))), 5),
         (
             number(
                 lapsing, asked(leaders("refreshd_lapsing_logins", 'within="1d"')), steps=((None, GREEN), (1, ORANGE))
@@ -155,18 +134,17 @@ def _works() -> tuple[Cell, ...]:
         (
             number(
                 slack,
-                asked(spare),
+                asked(SPARE),
                 steps=_SLACK,
                 none="at rest",
             ),
             5,
         ),
         (number(flinks, asked(_FLINKS), steps=NEUTRAL, words=_FLINKS_WORDS), 4),
-        (number(mode, asked(WRITES), steps=NEUTRAL, words=WRITES_WORDS), 5),
+        (writes(19), 5),
     )
 
 
-_LATE = ((None, GREEN), (900, ORANGE), (1800, RED))
 _SLACK = ((None, RED), (0, ORANGE), (7200, GREEN))
 _FLINKS = f"min({metric('refreshd_flinks_up')}) - 2 * max({metric('refreshd_flinks_breaker_open')})"
 _FLINKS_WORDS = {
@@ -184,23 +162,9 @@ def _alerts() -> tuple[Cell, ...]:
         unit="none",
         description="What Prometheus has raised and not taken back; each leads to its runbook and to the panel that explains it.",
     )
-    leader = Saying(
-        id=17,
-        title="Who leads",
-        unit="none",
-        description="Which copy works for the ledger; exactly one should, and the others stand by.",
-        link=("Copies", panel_of("refreshd-runtime", 1)),
-    )
     return (
         (alerts(firing, "Refreshd"), 12),
-        (
-            states(
-                leader,
-                [asked(metric("refreshd_leader"), "{{instance}}")],
-                {"1": ("leads", GREEN), "0": ("stands by", GREY)},
-            ),
-            12,
-        ),
+        (leadership(17), 12),
     )
 
 
@@ -273,7 +237,7 @@ def _failures() -> tuple[Cell, ...]:
     )
     before = Saying(
         id=14,
-        title="Failing logins, today and a day before",
+        title="Failing, a day apart",
         unit="short",
         description="A jump above yesterday's line is news; a steady gap between zero and the line is not.",
     )

@@ -1,24 +1,22 @@
 """Whether passes run, what they decided, what the guard holds, and how far the routine is."""
 
-from grafana.board import Board, Cell, Row, panel_of
+from grafana.board import Board, Cell, Row
 from grafana.panels import (
     BLUE,
     GOOD_AT_ZERO,
     GREEN,
     GREY,
-    NEUTRAL,
     ORANGE,
     PURPLE,
     RED,
-    WRITES_WORDS,
     YELLOW,
     Look,
     Saying,
     graph,
     number,
-    states,
 )
-from grafana.queries import WRITES, asked, grown, leaders, metric, quantile
+from grafana.queries import asked, grown, leaders, metric, quantile
+from grafana.standing import SPARE, last_pass, leadership, writes
 
 
 def board() -> Board:
@@ -37,12 +35,6 @@ def board() -> Board:
 
 
 def _now() -> tuple[Cell, ...]:
-    since = Saying(
-        id=1,
-        title="Since the last good pass",
-        unit="s",
-        description="Age of the last pass that succeeded, by the leader. Run: refreshd status.",
-    )
     backlog = Saying(
         id=2,
         title="Waiting to be switched off",
@@ -55,22 +47,15 @@ def _now() -> tuple[Cell, ...]:
         unit="none",
         description="Whether a plan waits for a person. Run: refreshd plans.",
     )
-    mode = Saying(
-        id=4,
-        title="Writes to Flinks",
-        unit="none",
-        description="Whether scheduled refresh is switched at all: an operator may have paused it, or refreshd only observes.",
-    )
     left = Saying(
         id=17,
         title="Routine: logins left",
         unit="short",
         description="Active logins that today's routine has not called yet; 0 when it is done.",
     )
-    age = f"time() - {leaders('refreshd_reconcile_last_success_timestamp_seconds')}"
     holding = {"0": ("lets through", GREEN), "1": ("holds a plan", RED)}
     return (
-        (number(since, asked(age), steps=((None, GREEN), (900, ORANGE), (1800, RED))), 5),
+        (last_pass(1), 5),
         (
             number(
                 backlog,
@@ -80,7 +65,7 @@ def _now() -> tuple[Cell, ...]:
             5,
         ),
         (number(guard, asked(leaders("refreshd_guard_holding")), steps=GOOD_AT_ZERO, words=holding), 5),
-        (number(mode, asked(WRITES), steps=NEUTRAL, words=WRITES_WORDS), 5),
+        (writes(4), 5),
         (number(left, asked(leaders("refreshd_routine_remaining_logins")), steps=((None, GREEN), (1, BLUE))), 4),
     )
 
@@ -182,7 +167,7 @@ def _changes() -> tuple[Cell, ...]:
 def _ledger() -> tuple[Cell, ...]:
     inactive = Saying(
         id=13,
-        title="Logins without an active client, by whether Flinks schedules them",
+        title="Inactive logins, on and off",
         unit="short",
         description="enabled and unknown ones are billed, or may be; disabled ones are what refreshd has saved.",
     )
@@ -198,15 +183,7 @@ def _ledger() -> tuple[Cell, ...]:
         unit="s",
         description="How old the counts on all these boards are; when it grows, so does everything else that you see here.",
     )
-    leader = Saying(
-        id=12,
-        title="Who leads",
-        unit="none",
-        description="Exactly one copy should; none: nobody works, two: the lock is split.",
-        link=("Copies", panel_of("refreshd-runtime", 1)),
-    )
     schedules = {"enabled": RED, "unknown": ORANGE, "disabled": GREEN}
-    words = {"1": ("leads", GREEN), "0": ("stands by", GREY)}
     return (
         (
             graph(
@@ -225,7 +202,7 @@ def _ledger() -> tuple[Cell, ...]:
             6,
         ),
         (graph(fresh, [asked(f"time() - {leaders('refreshd_snapshot_timestamp_seconds')}", "age")]), 4),
-        (states(leader, [asked(metric("refreshd_leader"), "{{instance}}")], words), 7),
+        (leadership(12), 7),
     )
 
 
@@ -248,8 +225,6 @@ def _routine() -> tuple[Cell, ...]:
         unit="short",
         description="Within one, two and three days unless something is done; and those that the routine will not reach in time.",
     )
-    ends = leaders("refreshd_routine_expected_end_timestamp_seconds")
-    deadline = leaders("refreshd_routine_deadline_timestamp_seconds")
     missed = asked(leaders("refreshd_routine_lapsing_logins"), "missed by the routine")
     within = asked(leaders("refreshd_lapsing_logins", by="within"), "within {{within}}")
     colours = {"missed by the routine": RED, "within 1d": ORANGE, "within 2d": YELLOW, "within 3d": BLUE}
@@ -258,7 +233,7 @@ def _routine() -> tuple[Cell, ...]:
         (
             graph(
                 spare,
-                [asked(f"{deadline} - ({ends} or vector(time()))", "to spare")],
+                [asked(SPARE, "to spare")],
                 Look(steps=((None, RED), (0, GREEN)), limits=True, min=None),
             ),
             8,

@@ -1,7 +1,7 @@
 """Flinks and Postgres: whether they answer, how fast, how much of the budget is used, and where it fails."""
 
 from grafana.board import Board, Cell, Row
-from grafana.panels import GREEN, GREY, NEUTRAL, ORANGE, RED, YELLOW, Look, Saying, graph, number
+from grafana.panels import GREEN, GREY, NEUTRAL, ORANGE, RED, YELLOW, Look, Saying, graph, number, states
 from grafana.queries import RATE, asked, grown, leaders, metric, per_second, quantile
 
 _CALLS = "refreshd_flinks_requests_total"
@@ -224,11 +224,17 @@ def _postgres() -> tuple[Cell, ...]:
         unit="short",
         description="In each step, by named query.",
     )
-    heard = Saying(
-        id=17,
+    delay = Saying(
+        id=20,
         title="How long a notification takes",
         unit="s",
-        description="From our own ping in the database to our own ear; up is 0 while the daemon is deaf and polls. Run: refreshd doctor.",
+        description="From our own ping in the database to our own ear; nothing is shown while a copy is deaf.",
+    )
+    hears = Saying(
+        id=17,
+        title="Who hears notifications",
+        unit="none",
+        description="A copy that is deaf polls: what the application writes waits for the next pass. Run: refreshd doctor.",
     )
     time = f"sum by (query) (rate({metric('refreshd_database_query_duration_seconds_sum')}[{RATE}]))"
     count = f"sum by (query) (rate({metric('refreshd_database_query_duration_seconds_count')}[{RATE}]))"
@@ -261,14 +267,13 @@ def _postgres() -> tuple[Cell, ...]:
             ),
             12,
         ),
+        (graph(delay, [asked(f"max by (instance) ({metric('refreshd_notify_delay_seconds')})", "{{instance}}")]), 6),
         (
-            graph(
-                heard,
-                [
-                    asked(f"max({metric('refreshd_notify_delay_seconds')})", "delay"),
-                    asked(f"min({metric('refreshd_notify_path_up')})", "up"),
-                ],
+            states(
+                hears,
+                [asked(f"min by (instance) ({metric('refreshd_notify_path_up')})", "{{instance}}")],
+                {"1": ("hears", GREEN), "0": ("deaf, polls", ORANGE)},
             ),
-            12,
+            6,
         ),
     )

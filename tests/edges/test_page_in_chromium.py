@@ -10,8 +10,9 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.chromium import MISSING, chromium, path
-from tests.support.installation import LEAVING, PASSWORD, Installation, installation
+from tests.support.installation import LEAVING, Installation, installation
 from tests.support.postgres import SCHEMA, LoopThread, PostgresServer
+from tests.support.shown import PASSWORD
 
 pytestmark = [
     pytest.mark.slow,

@@ -23,10 +23,11 @@ _DATABASE = "fortnight"
 
 @dataclass(frozen=True, kw_only=True)
 class Lived:
-    """`ledger_url`: the database as the fortnight left it, for the role that the dashboards have."""
+    """`ledger_url`: the database as the fortnight left it, for the role that the dashboards have; `owner_url`: for its owner."""
 
     prometheus: Prometheus
     ledger_url: str
+    owner_url: str
 
 
 @contextmanager
@@ -46,7 +47,8 @@ def lived(server: PostgresServer, place: Path) -> Iterator[Lived]:
         tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=place) as own,
         served(place / "scrapes" / "blocks", Path(own)) as prometheus,
     ):
-        yield Lived(prometheus=prometheus, ledger_url=_as_dashboards(server.url_of(_DATABASE)))
+        owner_url = server.url_of(_DATABASE)
+        yield Lived(prometheus=prometheus, ledger_url=_as_dashboards(owner_url), owner_url=owner_url)
 
 
 def _as_dashboards(url: str) -> str:

@@ -195,7 +195,14 @@ async def town(url: str, clock: VirtualClock, more: dict[str, object] | None = N
     try:
         ledger = waiting_for_real(Ledger(Database(operator)))
         yield await _built(
-            Given(url=url, clock=clock, sql=sql, admin=admin, ledger=ledger, settings=_settings(more or {}))
+            Given(
+                url=url,
+                clock=clock,
+                sql=sql,
+                admin=admin,
+                ledger=ledger,
+                settings=settings_of_the_company(**(more or {})),
+            )
         )
     finally:
         with busy():
@@ -270,7 +277,7 @@ def _flinks() -> SimulatorConfig:
     return SimulatorConfig(seed=SEED, latency_seconds=0.18, inactive_grace_seconds=30.0, calls_kept=1_000)
 
 
-def _settings(more: dict[str, object]) -> Settings:
+def settings_of_the_company(**more: object) -> Settings:
     """As a careful company sets them; passes are rarer than the default, so that a fortnight has fewer of them to wait for."""
     config = _flinks()
     values: dict[str, object] = {

@@ -3,7 +3,7 @@ import { dateTime } from '@grafana/data';
 import { Nothing } from './nothing.jsx';
 
 const AXIS = 18;
-const LABELS = 150;
+const SIGN = 6.4;
 
 function runs(points, until, step) {
   const found = [];
@@ -43,13 +43,14 @@ export function States({ panel, answers, input, width, height }) {
   const paint = (value) => theme.visualization.getColorByName(words[String(value)]?.color ?? 'gray');
   const inner = height - 24;
   const line = (inner - AXIS) / series.length;
-  const x = (at) => LABELS + ((at - input.from) / (input.to - input.from)) * (width - LABELS);
+  const labels = 16 + SIGN * Math.max(...series.map(({ name }) => name.length));
+  const x = (at) => labels + ((at - input.from) / (input.to - input.from)) * (width - labels);
   return (
     <div className="states">
       <svg width={width} height={inner}>
         {series.map(({ name, points, step }, row) => (
           <g key={name}>
-            <text x={LABELS - 8} y={row * line + line / 2 + 4} textAnchor="end" fill={theme.colors.text.primary}>
+            <text x={labels - 8} y={row * line + line / 2 + 4} textAnchor="end" fill={theme.colors.text.primary}>
               {name}
             </text>
             {runs(points, input.to, step).map(({ value, from, to }) => (
@@ -57,7 +58,7 @@ export function States({ panel, answers, input, width, height }) {
             ))}
           </g>
         ))}
-        <Axis input={input} x={x} y={inner - 4} width={width - LABELS} theme={theme} />
+        <Axis input={input} x={x} y={inner - 4} width={width - labels} theme={theme} />
       </svg>
       <div className="keys">
         {Object.entries(words).map(([value, { text }]) => (

@@ -37,11 +37,11 @@ class Feed:
         self._clock = clock
         self._policy = policy
 
-    async def run(self, beat: Callable[[], None] = lambda: None) -> None:
-        """For as long as the leadership lasts; `beat` hears of each look that came to its end."""
+    async def run(self, on_look: Callable[[bool], None]) -> None:
+        """For as long as the leadership lasts; `on_look` hears of each look that came to its end: False when the list was not taken."""
         while True:
             taken = await self.read_if_due()
-            beat()
+            on_look(taken)
             await asyncio.sleep(_LOOK_SECONDS if taken else _RETRY_SECONDS)
 
     async def read_if_due(self) -> bool:

@@ -5,7 +5,7 @@ loop that waits beats while it does. Times are seconds of loop time and come in 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -31,17 +31,20 @@ class Condition(StrEnum):
 
 NOT_CHECKED = "not checked yet"
 
+PAUSE = "pause"
+"""What the remark is about that says who has paused vendor writes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
     """One moment's answer. `faults` says for each condition that does not hold what is wrong with it.
 
-    `remarks` are what else a person should know, which makes nobody unready.
+    `remarks` are what else a person should know, by what they are about; they make nobody unready.
     """
 
     role: Role
     faults: Mapping[Condition, str]
-    remarks: tuple[str, ...] = ()
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -111,4 +114,4 @@ class Health:
     def readiness(self) -> Readiness:
         """A snapshot that does not change any more."""
         faults = MappingProxyType(dict(self._faults))
-        return Readiness(role=self._role, faults=faults, remarks=tuple(self._remarks.values()))
+        return Readiness(role=self._role, faults=faults, remarks=MappingProxyType(dict(self._remarks)))

@@ -48,6 +48,8 @@ class Watcher(Protocol):
 
     def on_pause(self, pause: Pause | None) -> None: ...
 
+    def on_feed(self, taken: bool) -> None: ...  # noqa: FBT001 # a hook with one thing to say
+
     def beat(self, loop: str) -> None: ...
 
     def working(self, name: str) -> AbstractContextManager[None]: ...
@@ -200,4 +202,4 @@ class Leading:
         return {} if self._settings.source_query_file is None else {"feed": self._feed}
 
     async def _feed(self) -> None:
-        await self.feed.run(lambda: self._watcher.beat("feed"))
+        await self.feed.run(self._watcher.on_feed)

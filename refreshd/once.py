@@ -85,6 +85,9 @@ class Tally:
     def on_pause(self, pause: Pause | None) -> None:
         self.pause = pause
 
+    def on_feed(self, _: bool) -> None:  # noqa: FBT001 # likewise
+        """The log says it."""
+
     def working(self, _: str) -> AbstractContextManager[None]:
         """Nobody watches over us."""
         return nullcontext()

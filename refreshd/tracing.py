@@ -30,7 +30,13 @@ _PASSES_REMEMBERED = 8
 
 
 class Spans(Protocol):
-    """Hears what is over. Must not block and must not raise."""
+    """Hears what begins and what is over. Must not block and must not raise."""
+
+    def on_pass_started(self, at: datetime) -> None: ...
+
+    def on_pass_broken(self, reason: str, at: datetime) -> None:
+        """What ended may have been a pass; where none was under way there is nothing to tell."""
+        ...
 
     def on_pass(self, record: PassRecord) -> None: ...
 
@@ -39,6 +45,12 @@ class Spans(Protocol):
 
 class NoSpans:
     """Nobody collects."""
+
+    def on_pass_started(self, at: datetime) -> None:
+        """Nobody asks."""
+
+    def on_pass_broken(self, reason: str, at: datetime) -> None:
+        """Likewise."""
 
     def on_pass(self, record: PassRecord) -> None:
         """Nobody asks."""
@@ -103,9 +115,23 @@ class OpenTelemetrySpans:
         self._api = api
         self._tracer = provider.get_tracer("refreshd")
         self._passes: OrderedDict[PassId, Context] = OrderedDict()
+        self._began_at: datetime | None = None
+
+    def on_pass_started(self, at: datetime) -> None:
+        self._began_at = at
+
+    def on_pass_broken(self, reason: str, at: datetime) -> None:
+        """It left no record, so its trace has no number either."""
+        if self._began_at is None:
+            return
+        span = self._tracer.start_span("pass", start_time=_nanoseconds(self._began_at))
+        span.set_status(self._api.StatusCode.ERROR, reason)
+        span.end(_nanoseconds(at))
+        self._began_at = None
 
     def on_pass(self, record: PassRecord) -> None:
         """The root of a trace; the calls of its work follow when it is over."""
+        self._began_at = None
         attributes: dict[str, str | int | float] = {
             "refreshd.pass_id": record.pass_id,
             "refreshd.judged": record.judged,

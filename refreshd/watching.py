@@ -16,7 +16,7 @@ from refreshd.core.timing import next_routine_start
 from refreshd.core.totals import LedgerTotals
 from refreshd.dispatch import Settled
 from refreshd.engine import Counted
-from refreshd.health import Condition, Health, Role
+from refreshd.health import PAUSE, Condition, Health, Role
 from refreshd.inquiry import PageLedger, Reach
 from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, PoolUse, Prospects, operations_used
 from refreshd.migrate import MigrationStatus
@@ -36,6 +36,9 @@ _SKEW_LIMIT_SECONDS = 60.0
 """Beyond this our dates and the application's (`inactive_since`, from Postgres' clock) no longer belong together."""
 
 _LAG_LIMIT_SECONDS = 1.0
+
+
+_NOT_TAKEN = "the client list is not taken, and the ledger keeps the old one: the log says why under source_refused"
 
 
 class Watch:
@@ -83,6 +86,7 @@ class Watch:
 
     def on_pass_started(self) -> None:
         self.metrics.on_pass_started()
+        self.spans.on_pass_started(self._clock.now())
 
     def on_pass(self, record: PassRecord) -> None:
         self._last_pass = record
@@ -119,6 +123,11 @@ class Watch:
     def on_task_failed(self, task: str) -> None:
         self.metrics.on_task_failed(task)
 
+    def on_feed(self, taken: bool) -> None:  # noqa: FBT001 # a hook with one thing to say
+        """A look at the source query came to its end. Why a list was not taken is the log's: it may quote what is in the list."""
+        self.beat("feed")
+        self.health.remark("source", None if taken else _NOT_TAKEN)
+
     def on_pause(self, pause: Pause | None) -> None:
         """What an operator has ordered, as the newest pass finds it."""
         if pause is not None and pause != self._pause:
@@ -129,7 +138,7 @@ class Watch:
             _log.info("writes_resumed")
         self._pause = pause
         self.metrics.set_paused(is_paused=pause is not None)
-        self.health.remark("pause", None if pause is None else said_of_pause(pause))
+        self.health.remark(PAUSE, None if pause is None else said_of_pause(pause))
 
     def on_notify_path(self, seconds: float | None) -> None:
         """The listener has tried whether it would hear, and how soon."""
@@ -185,7 +194,9 @@ class Watch:
     def leadership_failed(self, error: RefreshdError) -> None:
         """A leadership, or the wait for one, ended with this error. Told at once, and again when all of the leadership has ended."""
         if self.health.readiness().role is Role.LEADER:
-            self.metrics.on_pass_failed(PassFailure.of(error), at=self._clock.now())
+            reason, now = PassFailure.of(error), self._clock.now()
+            self.metrics.on_pass_failed(reason, at=now)
+            self.spans.on_pass_broken(reason, now)
             if isinstance(error, LeaseLost):
                 self.metrics.on_task_failed("lease")
         self.follow()
@@ -214,7 +225,8 @@ class Watch:
         self.metrics.set_clock_skew(None)
         self._last_pass, self._totals, self._plans, self._pause = None, None, None, None
         self._routine, self._lapsing = None, None
-        self.health.remark("pause", None)
+        self.health.remark(PAUSE, None)
+        self.health.remark("source", None)
         self.metrics.follow()
         self.metrics.set_pool(None)
         self._show_conditions()

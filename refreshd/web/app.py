@@ -54,8 +54,8 @@ class Probes:
     async def readyz(self, _request: web.Request) -> web.Response:
         readiness = self._site.health.readiness()
         if readiness.ready:
-            return web.Response(text=_lines("ready", ROLES[readiness.role], *readiness.remarks))
-        text = _lines("not ready", *reasons(readiness), *readiness.remarks)
+            return web.Response(text=_lines("ready", ROLES[readiness.role], *readiness.remarks.values()))
+        text = _lines("not ready", *reasons(readiness), *readiness.remarks.values())
         return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=text)
 
 

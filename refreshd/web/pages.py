@@ -15,7 +15,7 @@ from refreshd.core.model import LoginId, PassId, PlanId, VerdictName
 from refreshd.core.plan import HeldPlan
 from refreshd.core.totals import LedgerTotals
 from refreshd.handle import EVERY, handle_of, read_beginning, read_handle
-from refreshd.health import Role
+from refreshd.health import PAUSE, Role
 from refreshd.inquiry import InstitutionRow, Kept, PageLedger, Search, look_up
 from refreshd.reading import Leader, StoredPass
 from refreshd.web.site import Site, Unknown, reasons, render
@@ -75,6 +75,7 @@ class Pages:
         context: Context = {
             "overview": seen,
             "reasons": reasons(readiness),
+            "remarks": [words for about, words in readiness.remarks.items() if about != PAUSE],
             "late": self._site.late(),
             "beside": beside,
             "plans": beside.plans if beside else seen.held,

@@ -1,5 +1,8 @@
 """Each metric moves because its path ran: a real daemon, a real Postgres, and a Flinks that answers well at first and then not at all."""
 
+import shutil
+import subprocess
+
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
@@ -63,6 +66,7 @@ async def test_counters_and_gauges_move_with_what_the_daemon_does(database_url: 
         assert end["refreshd_routine_remaining_logins"] == 0
         assert {name for name in NOT_HERE if end[name] > 1} == set()
         await _speaks_openmetrics(daemon)
+        await _promtool_has_nothing_to_say(daemon)
 
 
 async def test_a_sick_flinks_shows_in_failures_retries_and_up(database_url: str) -> None:
@@ -75,6 +79,20 @@ async def test_a_sick_flinks_shows_in_failures_retries_and_up(database_url: str)
             assert shown["refreshd_flinks_retries"] > 0
             assert shown["refreshd_flinks_up"] == 0
             assert shown["refreshd_log_messages"] > 0
+
+
+async def _promtool_has_nothing_to_say(daemon: Process) -> None:
+    """Of a live scrape; with `extended` it lists the families, and its sum is what the scrape costs."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool not found: apt-get install prometheus")
+    _, text = await asked(daemon, "/metrics")
+    for more in ((), ("--extended",)):
+        lint = subprocess.run(  # noqa: S603, ASYNC221 - the daemon is a process of its own and does not wait for us
+            [promtool, "check", "metrics", *more], input=text, capture_output=True, text=True, check=False
+        )
+        assert (lint.returncode, lint.stderr) == (0, "")
+        assert lint.stdout == "" if not more else lint.stdout.startswith("Metric ")
 
 
 async def _speaks_openmetrics(daemon: Process) -> None:

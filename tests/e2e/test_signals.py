@@ -34,11 +34,17 @@ async def _metric(daemon: Process, name: str) -> float:
     return float(found[1])
 
 
-async def _readyz(daemon: Process) -> str:
+async def _read(daemon: Process, path: str) -> str:
     address = (await daemon.logged("serving"))["address"]
-    async with aiohttp.ClientSession() as session, session.get(f"{address}/readyz") as response:
+    async with aiohttp.ClientSession() as session, session.get(f"{address}{path}") as response:
         assert response.status == 200
         return await response.text()
+
+
+async def _shown(daemon: Process, setting: str) -> str:
+    """What the page says of a setting."""
+    (row,) = [each for each in (await _read(daemon, "/config")).split("<tr") if setting in each]
+    return " ".join(re.sub(r"<[^>]+>", " ", row).split())
 
 
 async def test_new_settings_are_in_force_under_the_same_lease_after_a_hangup(database_url: str, tmp_path: Path) -> None:
@@ -114,14 +120,17 @@ async def test_settings_with_a_fault_are_refused_as_a_whole_and_the_old_ones_sta
             refused = await daemon.logged("settings_refused")
             assert said in str(refused["error"])
             assert await _metric(daemon, "refreshd_config_last_reload_successful") == 0
+            assert "6000" in await _shown(daemon, "REFRESHD_RATE_PER_MINUTE")
+            assert "the old ones are in force" in await _read(daemon, "/")
             assert await _metric(daemon, "refreshd_flinks_limiter_capacity_requests") == 6000
-            assert "the old ones are in force" in await _readyz(daemon)
+            assert "the old ones are in force" in await _read(daemon, "/readyz")
 
             _write(file, rate_per_minute=3000, database_schema=SCHEMA)
             daemon.hang_up()
             await daemon.logged("settings_reloaded")
             assert await _metric(daemon, "refreshd_config_last_reload_successful") == 1
-            assert "refused" not in await _readyz(daemon)
+            assert "refused" not in await _read(daemon, "/readyz")
+            assert "3000" in await _shown(daemon, "REFRESHD_RATE_PER_MINUTE")
             assert not daemon.lines("standing_by")[1:]
 
 

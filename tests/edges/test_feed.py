@@ -1,5 +1,6 @@
 """The source query feeds the ledger by itself, and a list that cannot be taken changes nothing."""
 
+import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -100,6 +101,24 @@ async def test_a_list_that_cannot_be_taken_changes_nothing(feed: Feed, company: 
     await company.execute(spoil)
     assert not await feed.read()
     assert sum((await active_logins(company)).values()) == LOGINS
+
+
+async def test_every_look_tells_whether_the_list_was_taken(
+    feed: Feed, company: Connection, calendar: Calendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them leave at once, which is too many; then they are back."""
+    looks: list[bool] = []
+
+    async def rest(_: float) -> None:
+        if len(looks) == 3:
+            raise asyncio.CancelledError
+        calendar.moment += timedelta(hours=1)
+        await company.execute("UPDATE company.customer SET gone = $1", len(looks) == 1)
+
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    with pytest.raises(asyncio.CancelledError):
+        await feed.run(looks.append)
+    assert looks == [True, False, True]
 
 
 async def test_a_missing_query_file_is_told_and_nothing_changes(

@@ -58,6 +58,26 @@ def test_the_calls_of_a_pass_are_spans_of_its_trace(seen: Collected) -> None:
     assert calls[1].status.description == "timeout"
 
 
+def test_a_pass_that_breaks_off_is_a_span_that_says_why(seen: Collected) -> None:
+    began = observed.NOW
+    seen.spans.on_pass_started(began)
+    seen.spans.on_pass_broken("database", began + timedelta(seconds=3))
+    (broken,) = seen.finished("pass")
+    assert (broken.status.status_code.name, broken.status.description) == ("ERROR", "database")
+    assert broken.start_time is not None
+    assert broken.end_time is not None
+    assert broken.end_time - broken.start_time == 3_000_000_000
+
+
+def test_a_leadership_that_ends_between_two_passes_breaks_none_off(seen: Collected) -> None:
+    seen.spans.on_pass_broken("leadership_lost", observed.NOW)
+    seen.spans.on_pass_started(observed.NOW)
+    seen.spans.on_pass(observed.pass_record())
+    seen.spans.on_pass_broken("leadership_lost", observed.NOW)
+    (root,) = seen.finished("pass")
+    assert root.status.is_unset
+
+
 def test_two_passes_are_two_traces_and_a_call_without_a_pass_is_one_of_its_own(seen: Collected) -> None:
     for number in (77, 78):
         seen.spans.on_pass(replace(observed.pass_record(), pass_id=PassId(number)))

@@ -268,10 +268,25 @@ def test_refused_settings_are_told_to_whoever_looks_until_good_ones_are_loaded()
     async def story() -> None:
         watch = _watch()
         watch.settings_refused(SettingsError("REFRESHD_RATE_PER_MINUTE: must be 1 or more"))
-        assert any("the old ones are in force" in each for each in watch.health.readiness().remarks)
+        assert any("the old ones are in force" in each for each in watch.health.readiness().remarks.values())
         watch.follow_settings(Settings(rate_per_minute=60))
         assert not watch.health.readiness().remarks
         assert watch.metrics.registry.get_sample_value("refreshd_flinks_limiter_capacity_requests") == 60
+
+    _played(story)
+
+
+def test_a_client_list_that_is_refused_is_told_to_whoever_looks_until_one_is_taken() -> None:
+    async def story() -> None:
+        watch = _watch()
+        watch.lead()
+        watch.on_feed(taken=False)
+        assert "source_refused" in watch.health.readiness().remarks["source"]
+        watch.on_feed(taken=True)
+        assert not watch.health.readiness().remarks
+        watch.on_feed(taken=False)
+        watch.follow()
+        assert not watch.health.readiness().remarks
 
     _played(story)
 

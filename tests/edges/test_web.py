@@ -114,6 +114,20 @@ async def test_readyz_of_a_leader_tells_of_a_pause_and_is_ready_all_the_same() -
     assert (status, body.splitlines()[-1]) == (200, "vendor writes are paused since yesterday by ann: moving")
 
 
+async def test_the_page_and_readyz_say_that_the_client_list_is_not_taken_and_the_page_says_a_pause_once() -> None:
+    health = healthy()
+    health.remark("pause", "vendor writes are paused")
+    health.remark("source", "the client list is not taken: it lost <half>")
+    words = await page(health=health)
+    assert "Worth knowing The client list is not taken: it lost &lt;half&gt;." in words
+    assert "writes are paused" not in words
+    status, said = await text("/readyz", health=health)
+    assert (status, said.splitlines()[2:]) == (
+        200,
+        ["vendor writes are paused", "the client list is not taken: it lost <half>"],
+    )
+
+
 async def test_the_page_says_that_writes_are_paused_by_whom_and_why() -> None:
     words = await page(replace(KNOWN, pause=Pause(paused_at=NOW, paused_by="ann@desk", reason="a <move>")))
     assert "Vendor writes are paused" in words

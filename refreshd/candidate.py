@@ -4,7 +4,7 @@ A lost database is a pause, never an end. New settings make a new set of parts u
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -87,7 +87,6 @@ class Candidate:
         self._notified = asyncio.Event()
         self._turn_over = asyncio.Event()
         self._leading: Leading | None = None
-        self._hang_up: Callable[[], None] = lambda: None
         self.drained: Drained | None = None
         """What the last leadership left behind, once it is over."""
 
@@ -140,7 +139,7 @@ class Candidate:
     async def _lead(self, lease: Lease, stop: asyncio.Event) -> None:
         """Work under one set of settings after the other, until a stop; the lease is held all the while."""
         _log.info("leading", holder=lease.holder, term=lease.term)
-        async with held(lease, self._budget, self._on_lost):
+        async with held(lease, self._budget, self._watch.leadership_failed):
             begun: Sequence[Conversation] = ()
             while not stop.is_set():
                 self._turn_over.clear()
@@ -149,17 +148,11 @@ class Candidate:
                     await take_budget(lease, self._budget)
                 begun = await self._work(lease, begun)
 
-    def _on_lost(self, error: LeaseLost) -> None:
-        """We lead no more from this moment on, however long it takes until the last part of the leadership has ended."""
-        self._watch.leadership_failed(error)
-        self._hang_up()
-
     async def _work(self, lease: Lease, begun: Sequence[Conversation]) -> Sequence[Conversation]:
         """Until the settings are others, or a stop: the conversations that wait for their next call then."""
         settings, means = self._settings, self._means
         size = settings.concurrency + _SESSIONS_BESIDE_CALLS
         async with means.open_ledger(settings, size=size, observer=self._watch.metrics.database) as ledger:
-            self._hang_up = ledger.database.hang_up
             self._watch.lead(ledger.database)
             given = Given(
                 url=means.url,

@@ -138,6 +138,7 @@ class Lease:
                 continue
             if row is None:
                 raise LeaseLost("another refreshd leads this ledger by now")
+            _tell_if_late(loop.time() - asked_at)
             return Claim(
                 granted=row["granted"],
                 begins_at_seconds=asked_at + row["wait_seconds"],
@@ -272,6 +273,16 @@ class Lease:
         session, self._session = self._session, None
         if session is not None:
             session.terminate()
+
+
+def _tell_if_late(seconds: float) -> None:
+    """A slot's age counts from the question: where every answer takes so long, nothing is ever sent, and somebody must say why."""
+    if seconds > PERMIT_SECONDS:
+        _log.warning(
+            "claim_late",
+            seconds=round(seconds, 3),
+            hint="the database answers too slowly for a call to be made in time: look at its load and the way to it",
+        )
 
 
 async def first_of(*events: asyncio.Event, seconds: float) -> None:

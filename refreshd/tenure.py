@@ -27,7 +27,7 @@ async def held(
 ) -> AsyncIterator[None]:
     """Renew the lease while the block runs, and release it after; LeaseLost cancels the block.
 
-    `on_lost` hears of it at once: what runs in the block may take its time to end, above all where it waits for a database that is silent.
+    `on_lost` hears of it at once: what runs in the block may take a while to end, above all beside a database that is silent.
 
     The budget begins anew: somebody else may have called until just now, and perhaps faster.
     """

@@ -94,13 +94,6 @@ class Database:
     def in_use(self) -> int:
         return self._pool.get_size() - self._pool.get_idle_size()
 
-    def hang_up(self) -> None:
-        """End every session at once, and give out none any more: who waits for an answer hears LedgerUnavailable.
-
-        A server that has gone silent answers no request to cancel either, and for each piece of work asyncpg would wait for that.
-        """
-        self._pool.terminate()
-
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:
         """One session, its errors in our words. A server that turned read-only was demoted: no session to it is used again."""

@@ -8,7 +8,7 @@ from refreshd.lease import TTL
 from refreshd.postgres import Connection, Record
 from refreshd.simulator.calls import Operation
 from tests.support.takeover import Copy, Kind, Takeover, pair
-from tests.support.world import PATIENCE_SECONDS, World
+from tests.support.world import PATIENCE_SECONDS, World, until
 
 pytestmark = pytest.mark.slow
 
@@ -94,8 +94,10 @@ async def _says_that_it_hears_nothing(copy: Copy) -> None:
 async def test_a_leader_that_was_frozen_wakes_up_beside_another_one_sends_nothing_and_stands_by(
     database_url: str,
 ) -> None:
-    """Until it has looked, it believes that it leads: the budget and the fence do not rest on what it believes."""
-    async with pair(database_url, active=300) as both:
+    """It was in the middle of a plan: what it had announced is its successor's to send."""
+    async with pair(database_url, active=300, inactive=8) as both:
+        here = both.here
+        await until("some disables", lambda: here.calls(Operation.SET_SCHEDULED_REFRESH) >= 2)
         seen = await both.takeover(Kind.FROZEN)
         in_order(seen)
         with pytest.raises(TimeoutError):
@@ -105,7 +107,7 @@ async def test_a_leader_that_was_frozen_wakes_up_beside_another_one_sends_nothin
 
         await seen.old.come_back(Kind.FROZEN)
         assert seen.old.times("leadership_over") == 1
-        await both.at_work()
+        await until("all leaks to be off", lambda: here.switched_on() == here.active)
         await stands_by(seen.old)
         await leads(seen.new)
         sent_nothing_more(seen)

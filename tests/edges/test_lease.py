@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
+import structlog
 
 from refreshd import lease as lease_module
 from refreshd.core.errors import LeaseLost, LedgerUnavailable
@@ -292,6 +293,19 @@ async def test_a_claim_outlives_a_lost_connection_and_ends_with_the_lease(
     async with _cut_off(connection, lease):
         with pytest.raises(LeaseLost):
             await lease.claim(1, 0.01)
+
+
+async def test_a_slot_that_is_granted_too_late_to_be_used_is_told(
+    make_lease: MakeLease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = make_lease()
+    await lease.acquire()
+    with structlog.testing.capture_logs() as lines:
+        await lease.claim(1, 0.01)
+        assert not lines
+        monkeypatch.setattr(lease_module, "PERMIT_SECONDS", 0.0)
+        await lease.claim(1, 0.01)
+    assert [line["event"] for line in lines] == ["claim_late"]
 
 
 async def test_a_claim_that_is_cancelled_leaves_the_line_in_order(

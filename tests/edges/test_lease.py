@@ -1,15 +1,17 @@
 """One leader at a time, by the database's clock; a leader that cannot be sure does not lead."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 import structlog
 
 from refreshd import lease as lease_module
-from refreshd.core.errors import LeaseLost, LedgerUnavailable
+from refreshd.core.errors import LeaseLost, LeaseRanOut, LedgerUnavailable
 from refreshd.core.model import Term
 from refreshd.crash import Write
 from refreshd.fence import fenced
@@ -18,6 +20,7 @@ from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, Database
 from tests.support.ledger import NOW, take_lease
 from tests.support.postgres import SCHEMA
+from tests.support.virtual_loop import run_virtual
 
 TTL = timedelta(seconds=1.5)
 
@@ -170,6 +173,64 @@ async def test_a_database_that_stays_away_ends_the_lease(make_lease: MakeLease, 
     async with _cut_off(connection, lease):
         with pytest.raises(LeaseLost, match="did not answer"):
             await lease.hold(asyncio.Event())
+
+
+class _Stalling:
+    """A database that is silent for a while: what was asked meanwhile is never answered, and nobody gets through to it."""
+
+    def __init__(self) -> None:
+        self._speaks = asyncio.Event()
+        self._speaks.set()
+
+    async def silent_for(self, seconds: float) -> None:
+        self._speaks.clear()
+        await asyncio.sleep(seconds)
+        self._speaks.set()
+
+    async def connect(self, *_: object, **__: object) -> Any:
+        await self._speaks.wait()
+        return self
+
+    async def execute(self, *_: object) -> None: ...
+
+    async def fetchrow(self, *_: object) -> Mapping[str, float]:
+        if not self._speaks.is_set():
+            await asyncio.Event().wait()
+        return {"term": 1, "left_seconds": 0.0}
+
+    def terminate(self) -> None: ...
+
+
+async def _outlives(seconds: float) -> float | None:
+    """A lease of four seconds is held for ten, and after the first half of a second the database is silent for so long.
+
+    How long it lasted, in virtual time; None: to the end.
+    """
+    database, loop, stop = _Stalling(), asyncio.get_running_loop(), asyncio.Event()
+    with (
+        patch.object(lease_module, "connect", database.connect),
+        patch.object(lease_module, "_seconds", loop.time),
+    ):
+        lease = Lease("", schema="")
+        assert await lease.acquire()
+        began, lasted = loop.time(), None
+        loop.call_later(10, stop.set)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(lease.hold(stop))
+                await asyncio.sleep(0.5)
+                await database.silent_for(seconds)
+        except* LeaseRanOut:
+            lasted = loop.time() - began
+    return lasted
+
+
+def test_a_database_that_stalls_for_two_seconds_costs_nothing() -> None:
+    assert run_virtual(lambda _: _outlives(2.5), NOW) is None
+
+
+def test_who_cannot_renew_the_lease_knows_it_at_a_deadline_before_that_of_the_database() -> None:
+    assert run_virtual(lambda _: _outlives(60), NOW) == pytest.approx(3.5, abs=0.01)
 
 
 async def test_a_standby_whose_database_is_away_says_so_and_may_wait_again(make_lease: MakeLease) -> None:

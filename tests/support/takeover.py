@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isinf
 from typing import Self
 
 import aiohttp
 
 from refreshd.clock import SystemClock
+from refreshd.lag import watch_lag
 from refreshd.simulator.audit import CallSeen
 from refreshd.simulator.http import running
 from tests.support.cut_line import Line, line_to
@@ -136,7 +138,7 @@ class Copy:
 class Takeover:
     """`seconds` passed from the strike until the new leader said that it leads.
 
-    The lease before the strike, as it was last seen under the old term, and under the new one.
+    The lease before the strike, as it was last renewed under the old term, and under the new one.
     """
 
     kind: Kind
@@ -160,6 +162,7 @@ class Pair:
     here: World
     leader: Copy
     standby: Copy
+    longest_lag: float = 0.0
 
     async def lease(self) -> LeaseRow:
         row = await self.here.sql.fetchrow(
@@ -194,16 +197,23 @@ class Pair:
     async def _until_taken(self, before: LeaseRow) -> tuple[LeaseRow, LeaseRow]:
         last = before
         while (row := await self.lease()).term == before.term:
-            last = row
+            last = last if isinf(row.expires_at) else row  # released
             await asyncio.sleep(0.02)
         return last, row
 
     def keeps_the_budget(self) -> None:
-        """By the vendor's books: over a minute, and over shorter spans as even as a permit's second allows."""
+        """By the vendor's books: over a minute, and over shorter spans as even as a permit's second allows.
+
+        The vendor lives in this process: what came while that was held up was written down later.
+        """
         audit = self.here.flinks.audit
         assert audit.most_calls_in(60) <= RATE
         for span in (2.0, 5.0, 15.0):
-            assert audit.most_calls_in(span) <= (span + PERMIT_SECONDS) / SLOT_SECONDS + 1, f"in {span} seconds"
+            late = PERMIT_SECONDS + self.longest_lag
+            assert audit.most_calls_in(span) <= (span + late) / SLOT_SECONDS + 1, f"in {span} seconds"
+
+    def on_lag(self, seconds: float) -> None:
+        self.longest_lag = max(self.longest_lag, seconds)
 
 
 @asynccontextmanager
@@ -220,8 +230,11 @@ async def pair(database_url: str, *, active: int, inactive: int = 0) -> AsyncIte
         await first.leads()
         await second.start()
         both = Pair(here=here, leader=first, standby=second)
-        await both.at_work()
-        yield both
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch_lag(both.on_lag, period_seconds=0.05))
+            await both.at_work()
+            yield both
+            watching.cancel()
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """The pages over real HTTP on a real ledger."""
 
+import asyncio
 import html
 import re
 from collections.abc import AsyncIterator
@@ -311,8 +312,18 @@ async def test_a_ledger_that_does_not_answer_keeps_no_reader_waiting_and_no_prob
         async with connection.transaction():
             await connection.execute("LOCK TABLE reconcile_pass, login IN ACCESS EXCLUSIVE MODE")
             assert "did not answer within 0.2 s" in await read(session, "/institutions", 503)
+            await _nobody_waits(connection)
             assert await read(session, "/livez") == "alive"
         assert "no login yet" in await read(session, "/institutions")
+
+
+async def _nobody_waits(connection: Connection) -> None:
+    """A statement that its reader has given up is cancelled at the server too, where it would go on to hold up others."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while await connection.fetchval(waiting):
+            await connection.execute("SELECT pg_stat_clear_snapshot()")
+            await asyncio.sleep(0.02)
 
 
 async def test_a_standby_names_the_leader_and_counts_for_its_readers(reader: object, ledger: Ledger) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -16,7 +17,7 @@ from refreshd.core.guard import HoldReason
 from tests.support import metric_table
 from tests.support.documents import ROOT, Document, document, documents, unknown_names
 from tests.support.judgements import judgements
-from tests.support.postgres import SCHEMA, PostgresServer
+from tests.support.postgres import SCHEMA
 
 ALL = documents()
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -204,10 +205,10 @@ def sql_of(read: Document, word: str) -> list[str]:
 
 
 @contextmanager
-def application(postgres: PostgresServer, url: str) -> Iterator[str]:
-    """A role that is granted what the document grants, and nothing more. Roles belong to the whole server: it has a name of its own."""
-    del postgres
-    role = f"application_{url.rpartition('/')[2].partition('?')[0]}"
+def application(url: str) -> Iterator[str]:
+    """A role that is granted what the document grants, and nothing more. Roles belong to the whole server, which other tests use
+    meanwhile: it is named after the database, which is this test's own."""
+    role = f"application_{urlsplit(url).path[1:]}"
     asyncio.run(execute(url, [f"CREATE ROLE {role}"]))
     try:
         yield role
@@ -231,14 +232,12 @@ def single(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/ledger.md"])
-def test_the_applications_sql_runs_with_the_rights_that_are_granted_and_no_more(
-    postgres: PostgresServer, database_url: str, name: str
-) -> None:
+def test_the_applications_sql_runs_with_the_rights_that_are_granted_and_no_more(database_url: str, name: str) -> None:
     read = document(name)
     (grants,) = sql_of(read, "grants")
     statements = [each for block in sql_of(read, "application") for each in single(block)]
     assert len(statements) >= 4
-    with application(postgres, database_url) as role:
+    with application(database_url) as role:
         asyncio.run(execute(database_url, single(re.sub(r"\bapplication\b", role, grants))))
         asyncio.run(execute(database_url, statements, role))
         for forbidden in ("SELECT login_id FROM login", "SELECT call_id FROM call", "DELETE FROM login"):

@@ -43,8 +43,11 @@ class Lease(tenure.Lease, Protocol):
         """Who we are, in the ledger's row."""
         ...
 
-    async def wait_for_turn(self, stop: asyncio.Event, woken: asyncio.Event) -> bool:
-        """True when it is ours, False on a stop; `woken` has it tried at once. Raises LedgerUnavailable."""
+    async def wait_for_turn(self, stop: asyncio.Event, woken: asyncio.Event, on_taken: Callable[[], None]) -> bool:
+        """True when it is ours, False on a stop; `woken` has it tried at once. `on_taken` hears of each try that found it taken.
+
+        Raises LedgerUnavailable.
+        """
         ...
 
 
@@ -127,7 +130,7 @@ class Candidate:
                 self._watch.follow()
                 lease = self._means.lease
                 _log.info("standing_by", holder=lease.holder)
-                if await lease.wait_for_turn(stop, self._notified):
+                if await lease.wait_for_turn(stop, self._notified, self._watch.stands_by):
                     await self._lead(lease, stop)
         except (LeaseLost, LedgerUnavailable) as error:
             self._watch.leadership_failed(error)

@@ -104,6 +104,13 @@ class Health:
         """The condition does not hold; `why` is read by people, and must name no secret."""
         self._faults[condition] = why
 
+    def found(self, condition: Condition, fault: str | None) -> None:
+        """The one or the other."""
+        if fault is None:
+            self.holds(condition)
+        else:
+            self.fails(condition, fault)
+
     def remark(self, about: str, sentence: str | None) -> None:
         """What a person should know about this; None: nothing any more."""
         if sentence is None:

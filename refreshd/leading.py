@@ -9,6 +9,7 @@ from typing import Protocol
 from refreshd import policies
 from refreshd.core.breaker import Breaker
 from refreshd.core.conversation import Conversation
+from refreshd.core.errors import LedgerUnavailable
 from refreshd.core.model import CallTrace, Pause
 from refreshd.dispatch import Dispatcher, Settled
 from refreshd.engine import Background, Counted, Engine, Hooks, Rhythm
@@ -43,6 +44,8 @@ class Watcher(Protocol):
     def on_pass(self, record: PassRecord) -> None: ...
 
     def on_totals(self, counted: Counted, again_in: float) -> None: ...
+
+    def on_recorded(self, error: LedgerUnavailable | None) -> None: ...
 
     def on_task_failed(self, task: str) -> None: ...
 
@@ -94,7 +97,9 @@ class Leading:
         self.queue = WorkQueue(ledger, lease, clock, self._agenda, given.breaker)
         self.queue.adopt(begun)
         self._breaker = self.queue.breaker
-        self._recorder = Recorder(lambda traces, effects: ledger.record(traces, effects, term=lease.term))
+        self._recorder = Recorder(
+            lambda traces, effects: ledger.record(traces, effects, term=lease.term), on_written=watcher.on_recorded
+        )
         connection = self._connection(given.transport)
         restraint = Restraint(
             given.budget,

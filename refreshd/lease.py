@@ -166,10 +166,15 @@ class Lease:
         finally:
             await asyncio.shield(self.release())
 
-    async def wait_for_turn(self, stop: asyncio.Event, woken: asyncio.Event | None = None) -> bool:
+    async def wait_for_turn(
+        self,
+        stop: asyncio.Event,
+        woken: asyncio.Event | None = None,
+        on_taken: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Stand by until the lease is ours (True) or `stop` is set (False); `woken` (a notification) has it tried at once.
 
-        Raises LedgerUnavailable: a standby whose database is away must say so, too.
+        `on_taken` hears of each try that found it taken. Raises LedgerUnavailable: a standby whose database is away must say so, too.
         """
         signals = [stop] if woken is None else [stop, woken]
         while not stop.is_set():
@@ -179,6 +184,7 @@ class Lease:
                 self._on_look()
             if self.is_held:
                 return True
+            on_taken()
             await first_of(*signals, seconds=min(self._renewal, left_seconds + _AFTER_THE_END_SECONDS))
             if woken is not None:
                 woken.clear()

@@ -10,7 +10,7 @@ from refreshd.access import check_schema, open_ledger, reached
 from refreshd.core import timing
 from refreshd.core.breaker import Breaker
 from refreshd.core.effects import Confirmed
-from refreshd.core.errors import DependencyDown
+from refreshd.core.errors import DependencyDown, LedgerUnavailable
 from refreshd.core.model import CallTrace, Pause
 from refreshd.core.totals import LedgerTotals
 from refreshd.dispatch import Settled
@@ -78,6 +78,9 @@ class Tally:
 
     def on_totals(self, counted: Counted, _: float) -> None:
         self.totals = counted.totals
+
+    def on_recorded(self, error: LedgerUnavailable | None) -> None:
+        """The log says what waits."""
 
     def on_task_failed(self, task: str) -> None:
         """The error that broke it off ends us too, and says why."""

@@ -16,6 +16,7 @@ from refreshd.core.guard import GuardPolicy
 from refreshd.core.judge import JudgePolicy
 from refreshd.core.model import Credential, Operation
 from refreshd.core.retention import Retention
+from refreshd.metrics import MetricsPolicy, operations_used
 from refreshd.operators import Operators, read_operators
 from refreshd.ports import Clock
 from refreshd.reconcile import PassPolicy
@@ -115,6 +116,20 @@ def pass_policy(settings: Settings) -> PassPolicy:
         judge=judge_policy(settings),
         guard=guard_policy(settings),
         observe=settings.mode is Mode.OBSERVE,
+    )
+
+
+def metrics_policy(settings: Settings) -> MetricsPolicy:
+    """The thresholds and limits that stand beside what is measured."""
+    manual = settings.manual_refresh is ManualRefresh.STALE
+    return MetricsPolicy(
+        stale_after_seconds=settings.stale_after.total_seconds(),
+        pass_interval_seconds=settings.pass_interval.total_seconds(),
+        guard=guard_policy(settings),
+        rate_per_minute=settings.rate_per_minute,
+        observe=settings.mode is Mode.OBSERVE,
+        cost_per_login_day=None if settings.cost_per_login_day is None else float(settings.cost_per_login_day),
+        operations=operations_used(terms(settings), manual_refresh=manual),
     )
 
 

@@ -38,8 +38,12 @@ class _Waiting:
 class Recorder:
     """Hears of calls as a `CallObserver`, and records effects. `run` must be running for `record` to return."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(
+        self, write: Write, *, on_written: Callable[[LedgerUnavailable | None], None] = lambda _: None
+    ) -> None:
+        """`on_written` hears after each try to write a group how it went; it must not block and must not raise."""
         self._write = write
+        self._on_written = on_written
         self._traces: list[CallTrace] = []
         self._waiting: list[_Waiting] = []
         self._aside: list[_Waiting] = []
@@ -100,7 +104,9 @@ class Recorder:
             _log.warning(
                 "ledger_unavailable", waiting=len(self._waiting), traces=len(self._traces), error=error.message
             )
+            self._on_written(error)
             return False
+        self._on_written(None)
         return True
 
     async def _write_group(self, traces: Sequence[CallTrace], waiting: Sequence[_Waiting]) -> None:

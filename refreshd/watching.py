@@ -18,15 +18,16 @@ from refreshd.dispatch import Settled
 from refreshd.engine import Counted
 from refreshd.health import PAUSE, Condition, Health, Role
 from refreshd.inquiry import PageLedger, Reach
-from refreshd.metrics import Metrics, MetricsPolicy, PassFailure, PoolUse, Prospects, operations_used
+from refreshd.metrics import Metrics, PassFailure, PoolUse, Prospects
 from refreshd.migrate import MigrationStatus
+from refreshd.needs import Need, Needs
 from refreshd.operators import Operators
 from refreshd.overview import BudgetUse, Overview, said_of_pause
 from refreshd.pacing import Budget
 from refreshd.ports import Clock, PassRecord
 from refreshd.pulse import Pulse, loop_seconds
 from refreshd.revision import revision
-from refreshd.settings import LoginIds, ManualRefresh, Mode, Settings, settings_in_force
+from refreshd.settings import LoginIds, Settings, settings_in_force
 from refreshd.tracing import NoSpans, Spans
 from refreshd.web import DecidingLedger, Desk, Site
 
@@ -45,13 +46,13 @@ class Watch:
     """Implements the hooks of a leadership (`leading.Watcher`) and answers the page and the probes."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self.metrics = Metrics(version=__version__, revision=revision(), policy=_metrics_policy(settings))
+        self.metrics = Metrics(version=__version__, revision=revision(), policy=policies.metrics_policy(settings))
         self.metrics.on_config_loaded(at=clock.now())
         self.health = Health()
         self._pulse = Pulse(self.health)
-        self.health.holds(Condition.CONFIGURATION)
-        self.health.holds(Condition.EVENT_LOOP)
-        self.health.holds(Condition.CLOCK)
+        self._needs = Needs(self._show_database)
+        for each in (Condition.CONFIGURATION, Condition.EVENT_LOOP, Condition.CLOCK):
+            self.health.holds(each)
         self.budget: Budget | None = None
         self.spans: Spans = NoSpans()
         self._settings = settings
@@ -89,6 +90,7 @@ class Watch:
         self.spans.on_pass_started(self._clock.now())
 
     def on_pass(self, record: PassRecord) -> None:
+        self._needs.served(Need.PASSES)
         self._last_pass = record
         self.metrics.on_pass(record)
         self.spans.on_pass(record)
@@ -119,6 +121,10 @@ class Watch:
             why = f"our clock is {abs(seconds):.0f} s {where} the database's: mend the time of this host"
             self.health.fails(Condition.CLOCK, why)
         self._show_conditions()
+
+    def on_recorded(self, error: LedgerUnavailable | None) -> None:
+        """What calls have led to is stored, or waits."""
+        self._needs.told(Need.RESULTS, error)
 
     def on_task_failed(self, task: str) -> None:
         self.metrics.on_task_failed(task)
@@ -167,10 +173,8 @@ class Watch:
         self._pulse.begin()
 
     def database_answers(self, schema: MigrationStatus) -> None:
-        """The database is there, and the schema is what this refreshd needs."""
-        self.metrics.set_database_up(is_up=True)
+        """The database is there, and the schema is what this refreshd needs. Whether it also does what we need, the work will tell."""
         self.metrics.set_schema(version=schema.version, expected=schema.expected)
-        self.health.holds(Condition.DATABASE)
         self.health.holds(Condition.SCHEMA)
         self._show_conditions()
 
@@ -180,7 +184,7 @@ class Watch:
         self._settings, self._terms = settings, policies.terms(settings)
         if self._desk is not None and before.operators != settings.operators:
             self._desk.follow(policies.operators(settings) or Operators({}))
-        self.metrics.follow_policy(_metrics_policy(settings))
+        self.metrics.follow_policy(policies.metrics_policy(settings))
         self.metrics.on_config_loaded(at=self._clock.now())
         self.health.remark("settings", None)
 
@@ -193,7 +197,8 @@ class Watch:
 
     def leadership_failed(self, error: RefreshdError) -> None:
         """A leadership, or the wait for one, ended with this error. Told at once, and again when all of the leadership has ended."""
-        if self.health.readiness().role is Role.LEADER:
+        need = Need.PASSES if self.health.readiness().role is Role.LEADER else Need.LEASE
+        if need is Need.PASSES:
             reason, now = PassFailure.of(error), self._clock.now()
             self.metrics.on_pass_failed(reason, at=now)
             self.spans.on_pass_broken(reason, now)
@@ -201,12 +206,15 @@ class Watch:
                 self.metrics.on_task_failed("lease")
         self.follow()
         if isinstance(error, LedgerUnavailable | LeaseRanOut):
-            self.metrics.set_database_up(is_up=False)
-            self.health.fails(Condition.DATABASE, error.message)
-        self._show_conditions()
+            self._needs.told(need, error)
+
+    def stands_by(self) -> None:
+        """We have asked for the lease, and somebody else holds it: what a leader needs of the database is that one's business now."""
+        self._needs.served(Need.LEASE, Need.PASSES)
 
     def lead(self, pool: PoolUse | None = None) -> None:
         """The lease is ours, and this is the pool that the leadership works with."""
+        self._needs.served(Need.LEASE)
         self.metrics.set_pool(pool)
         self.health.become(Role.LEADER)
         self.health.holds(Condition.CREDENTIALS)
@@ -218,6 +226,7 @@ class Watch:
 
     def follow(self) -> None:
         """The lease is somebody else's, or nobody's: nothing that only a leader knows is shown any more."""
+        self._needs.leadership_over()
         self.health.become(Role.STANDBY)
         self.health.holds(Condition.CREDENTIALS)
         self._pulse.follow()
@@ -229,6 +238,11 @@ class Watch:
         self.health.remark("source", None)
         self.metrics.follow()
         self.metrics.set_pool(None)
+        self._show_conditions()
+
+    def _show_database(self, fault: str | None) -> None:
+        self.metrics.set_database_up(is_up=fault is None)
+        self.health.found(Condition.DATABASE, fault)
         self._show_conditions()
 
     def _show_conditions(self) -> None:
@@ -277,16 +291,3 @@ class Watch:
         return BudgetUse(
             used=used, rate_per_minute=throttle.setting, in_force=throttle.rate if throttle.lowered else None
         )
-
-
-def _metrics_policy(settings: Settings) -> MetricsPolicy:
-    manual = settings.manual_refresh is ManualRefresh.STALE
-    return MetricsPolicy(
-        stale_after_seconds=settings.stale_after.total_seconds(),
-        pass_interval_seconds=settings.pass_interval.total_seconds(),
-        guard=policies.guard_policy(settings),
-        rate_per_minute=settings.rate_per_minute,
-        observe=settings.mode is Mode.OBSERVE,
-        cost_per_login_day=None if settings.cost_per_login_day is None else float(settings.cost_per_login_day),
-        operations=operations_used(policies.terms(settings), manual_refresh=manual),
-    )

@@ -4,7 +4,7 @@ A process that ends takes its counters with it; the next life begins at zero, un
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -83,7 +83,9 @@ class CopysLease:
             raise LeaseLost("this refreshd does not lead the ledger")
         return self._term
 
-    async def wait_for_turn(self, stop: asyncio.Event, woken: asyncio.Event) -> bool:
+    async def wait_for_turn(self, stop: asyncio.Event, woken: asyncio.Event, on_taken: Callable[[], None]) -> bool:
+        if self._shared.holder is not None:
+            on_taken()
         self._term, self._rate_in_force = await self._shared.take(self.holder)
         return True
 

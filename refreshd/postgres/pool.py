@@ -100,7 +100,7 @@ class Database:
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         with database_trouble():
-            session = await self._pool.acquire(timeout=CONNECT_SECONDS)
+            session = await self._acquired()
             try:
                 if self._observer is not None:
                     self._observer.waited(loop.time() - asked_at)
@@ -113,6 +113,17 @@ class Database:
                     OSError
                 ):  # TimeoutError is one: asyncpg has ended the session, and what happened before counts
                     await self._pool.release(session, timeout=CANCEL_SECONDS)
+
+    async def _acquired(self) -> Session:
+        try:
+            return await self._pool.acquire(timeout=CONNECT_SECONDS)
+        except TimeoutError as error:
+            if self.in_use < self.most:
+                raise
+            raise LedgerUnavailable(
+                f"all {self.most} sessions are in use, and none came back in time",
+                hint="look in pg_stat_activity for what they wait for",
+            ) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:

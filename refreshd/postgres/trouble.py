@@ -33,6 +33,11 @@ _NOT_MIGRATED = (
 )
 _READ_ONLY = (asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched)
 
+_OF_THE_DRIVER = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+_ENDED = ("cannot switch to state", "connection is closed")
+"""asyncpg's words for a server that said goodbye while it was not asked anything, then and later."""
+
 _POOLER_REFUSES = "unsupported startup parameter"
 """PgBouncer's words for a session that wants settings of its own."""
 
@@ -52,10 +57,18 @@ def database_trouble() -> Iterator[None]:
             "another transaction holds a row of the ledger", hint="look for it in pg_stat_activity"
         ) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-        ours = _explained(error)
+        ours = _explained(_telling(error))
         if ours is None:
             raise
         raise ours from error
+
+
+def _telling(error: Exception) -> Exception:
+    """What ended a session, where a transaction that it ended could not be undone either, of which asyncpg speaks in words of its own."""
+    told: BaseException | None = error
+    while isinstance(told, _OF_THE_DRIVER):
+        told = told.__context__
+    return told if isinstance(told, asyncpg.PostgresError | OSError) else error
 
 
 def _explained(error: Exception) -> RefreshdError | None:
@@ -74,6 +87,8 @@ def _explained(error: Exception) -> RefreshdError | None:
 
 def _absent(error: Exception) -> LedgerUnavailable | None:
     reason = str(error) or type(error).__name__
+    if isinstance(error, _OF_THE_DRIVER) and any(words in reason for words in _ENDED):
+        reason = "the server has ended the session"
     if isinstance(error, _READ_ONLY):
         return LedgerUnavailable("the database is read-only", hint="name the primary in REFRESHD_DATABASE_URL")
     if isinstance(error, asyncpg.DiskFullError):

@@ -16,7 +16,7 @@ from refreshd.access import check_schema
 from refreshd.core.errors import LedgerUnavailable, SchemaMismatch
 from refreshd.core.model import LoginId
 from refreshd.ledger import Ledger
-from refreshd.postgres import Connection, connect, open_database
+from refreshd.postgres import Connection, connect, open_database, pool
 from refreshd.postgres.hosts import HEAD_START_SECONDS, hosts_of
 from refreshd.settings import Settings
 from tests.support.cut_line import line_to
@@ -113,6 +113,42 @@ async def test_a_database_that_cannot_hold_every_name_is_refused_before_anything
         finally:
             await session.close()
     assert "--encoding=UTF8" in caught.value.hint
+
+
+async def test_a_session_that_is_ended_in_a_transaction_is_told_in_the_servers_words(database_url: str) -> None:
+    async with open_database(database_url, schema=SCHEMA, size=1) as database:
+
+        async def in_the_middle() -> None:
+            async with database.transaction() as session:
+                await session.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+        with pytest.raises(LedgerUnavailable, match="due to administrator command"):
+            await in_the_middle()
+
+
+async def test_a_session_that_is_ended_while_nothing_is_asked_of_it_is_told_in_ours(
+    connection: Connection, database_url: str
+) -> None:
+    async with open_database(database_url, schema=SCHEMA, size=1) as database:
+
+        async def in_the_middle() -> None:
+            async with database.transaction() as session:
+                own = await session.fetchval("SELECT pg_backend_pid()")
+                await connection.execute("SELECT pg_terminate_backend($1, 5000)", own)
+
+        with pytest.raises(LedgerUnavailable, match="the server has ended the session"):
+            await in_the_middle()
+
+
+async def test_a_pool_whose_sessions_are_all_in_use_says_so_and_is_whole_again_when_one_comes_back(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "CONNECT_SECONDS", 0.2)
+    async with open_database(database_url, schema=SCHEMA, size=1) as database:
+        async with database.transaction():
+            with pytest.raises(LedgerUnavailable, match="all 1 sessions are in use"):
+                await Ledger(database).clock()
+        await Ledger(database).clock()
 
 
 # Several hosts ----------------------------------------------------------------------------------------------------------------------

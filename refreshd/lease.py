@@ -133,7 +133,8 @@ class Lease:
             asked_at = loop.time()
             try:
                 _, row = await self._ask(query(slots=slots, slot_seconds=slot_seconds, term=self.term))
-            except LedgerUnavailable:
+            except LedgerUnavailable as error:
+                _log.warning("claim_waits", error=error.message, hint=error.hint)
                 await asyncio.sleep(self._breath)
                 continue
             if row is None:

@@ -9,17 +9,22 @@ import asyncpg
 import pytest
 
 from refreshd.postgres import Connection
-from refreshd.simulator.calls import Operation
-from tests.support.chart import Chart, charted, nothing_is_left_or_double
+from tests.support.chart import (
+    CONCURRENCY,
+    PACE,
+    ROUTINE,
+    accept_first_plan,
+    charted,
+    goes_on,
+    nothing_is_left_or_double,
+    under_way,
+)
 from tests.support.own_postgres import OwnServer, Programs, own_server, reconnected
 from tests.support.postgres import PostgresServer
 from tests.support.process import Process
-from tests.support.world import PATIENCE_SECONDS, World, until, world
+from tests.support.world import PATIENCE_SECONDS, world
 
 pytestmark = pytest.mark.slow
-
-CONCURRENCY = 8
-PACE = {"REFRESHD_RATE_PER_MINUTE": "2400", "REFRESHD_CONCURRENCY": str(CONCURRENCY)}
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +38,6 @@ def server(programs: Programs) -> Iterator[OwnServer]:
         yield started
 
 
-async def accept_first_plan(here: World) -> None:
-    """As if an operator had looked at the ledger before: a plan within the caps goes by itself."""
-    await here.sql.execute(
-        "UPDATE landmark SET accepted_at = $1, accepted_logins = $2, accepted_active = $3",
-        here.dates.now(),
-        len(here.active | here.inactive),
-        len(here.active),
-    )
-
-
-async def under_way(here: World) -> None:
-    await until("disables to be under way", lambda: here.calls(Operation.SET_SCHEDULED_REFRESH) >= 3)
-    await until("the routine to be under way", lambda: here.calls(Operation.AUTHORIZE) >= 10)
-
-
-async def goes_on(here: World, chart: Chart) -> None:
-    """Without a restart, to the end of all that was due."""
-    await until("the routine to end", lambda: len(here.calls_by_login(Operation.AUTHORIZE)) == len(here.active))
-    await until("the leaks to be off", lambda: here.switched_on() == here.active)
-    await chart.is_well()
-    chart.was_ill_once()
-
-
 async def ends(daemon: Process) -> None:
     daemon.terminate()
     assert (await daemon.ended()).code == 0
@@ -64,7 +46,7 @@ async def ends(daemon: Process) -> None:
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 async def test_a_server_that_is_restarted_costs_a_pause_and_nothing_else(server: OwnServer, mode: str) -> None:
     url = await server.new_database(f"restarted_{mode}")
-    async with world(url, active=150, inactive=10) as here:
+    async with world(url, active=ROUTINE, inactive=10) as here:
         await accept_first_plan(here)
         async with here.started("run", env=PACE) as daemon:
             async with charted(daemon) as chart:
@@ -101,7 +83,7 @@ async def test_after_a_failover_every_copy_goes_on_with_the_host_that_was_promot
     primary, standby = pair
     url = await primary.new_database("ledger")
     both = f"{url},{quote(str(standby.home))}"
-    async with world(both, active=150, inactive=10) as here:
+    async with world(both, active=ROUTINE, inactive=10) as here:
         await accept_first_plan(here)
         lost = PACE | {"REFRESHD_DATABASE_URL": standby.url_of("ledger")}
         async with here.started("run", env=PACE) as daemon, here.started("run", env=lost) as stray:
@@ -125,7 +107,7 @@ async def test_a_server_that_has_no_session_left_is_waited_for(server: OwnServer
     url = await server.new_database("crowded")
     ordinary = server.url_of("crowded", role="crowded")
     admin, crowd = await asyncpg.connect(url), list[Connection]()
-    async with world(url, active=150, inactive=10) as here:
+    async with world(url, active=ROUTINE, inactive=10) as here:
         await accept_first_plan(here)
         async with here.started("run", env=PACE | {"REFRESHD_DATABASE_URL": ordinary}) as daemon:
             async with charted(daemon) as chart:

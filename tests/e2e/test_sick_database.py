@@ -11,23 +11,29 @@ import pytest
 from refreshd import migrate
 from refreshd.postgres import Connection
 from refreshd.simulator.calls import Operation
-from tests.e2e.test_two_daemons import asked
+from tests.support.chart import (
+    CONCURRENCY,
+    PACE,
+    accept_first_plan,
+    charted,
+    comes_to_its_end,
+    goes_on,
+    nothing_is_left_or_double,
+    under_way,
+)
 from tests.support.postgres import MIGRATED_AT, SCHEMA, PostgresServer
-from tests.support.process import Process
-from tests.support.world import World, until, world
+from tests.support.world import until, world
 
 pytestmark = pytest.mark.slow
+
+MANY = 250
+"""Active logins: enough for several sicknesses to come in the middle of one routine."""
 
 SICKNESSES = {
     "read-only": (
         "ALTER DATABASE {database} SET default_transaction_read_only = on",
         "ALTER DATABASE {database} RESET default_transaction_read_only",
         "read-only",
-    ),
-    "closed to everybody": (
-        "ALTER DATABASE {database} ALLOW_CONNECTIONS false",
-        "ALTER DATABASE {database} ALLOW_CONNECTIONS true",
-        "refuses us",
     ),
     "our role may not log in any more": ("ALTER ROLE {role} NOLOGIN", "ALTER ROLE {role} LOGIN", "refuses us"),
     "too many connections": (
@@ -68,65 +74,70 @@ async def patient(postgres: PostgresServer, empty_database_url: str) -> AsyncIte
     await admin.close()  # the role goes with the server: it owns what is dropped only after this
 
 
-async def shows(daemon: Process) -> dict[str, str]:
-    _, text = await asked(daemon, "/metrics")
-    return dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
-
-
-async def waits(daemon: Process, said: str) -> None:
-    """The daemon is alive, not ready, and shows no login: it knows of none."""
-    over = await daemon.logged("leadership_over", count=2)
-    assert said in str(over["error"])
-    assert (await asked(daemon, "/livez"))[0] == 200
-    assert (await asked(daemon, "/readyz"))[0] == 503
-    shown = await shows(daemon)
-    assert shown["refreshd_database_up"] == "0.0"
-    assert not [
-        name for name in shown if name.startswith(("refreshd_logins", "refreshd_leaking", "refreshd_active_logins"))
-    ]
-
-
-async def goes_on(here: World, daemon: Process) -> None:
-    await until("the routine to end", lambda: len(here.calls_by_login(Operation.AUTHORIZE)) == len(here.active))
-    assert (await shows(daemon))["refreshd_database_up"] == "1.0"
-    assert (await asked(daemon, "/readyz"))[0] == 200
-
-
-@pytest.mark.parametrize("sickness", SICKNESSES)
-async def test_a_database_that_is(sickness: str, patient: Patient, empty_database_url: str) -> None:
-    sick, well, said = SICKNESSES[sickness]
-    async with (
-        world(empty_database_url, active=400) as here,
-        here.started("run", env={"REFRESHD_DATABASE_URL": patient.url}) as daemon,
-    ):
-        await until("the routine to be under way", lambda: here.calls(Operation.AUTHORIZE) >= 20)
-        await patient.run(sick)
-        await patient.throw_out()
-        try:
-            await waits(daemon, said)
-            assert here.calls(Operation.AUTHORIZE) < 400
-        finally:
-            await patient.run(well)
-        await goes_on(here, daemon)
-
-
-async def test_a_database_without_room_lets_no_change_leave_whose_intent_it_could_not_store(
+async def test_a_database_that_serves_nobody_any_more_for_whatever_reason_is_waited_for_each_time(
     patient: Patient, empty_database_url: str
 ) -> None:
+    async with world(empty_database_url, active=MANY, inactive=10) as here:
+        await accept_first_plan(here)
+        async with here.started("run", env=PACE | {"REFRESHD_DATABASE_URL": patient.url}) as daemon:
+            for sick, well, said in SICKNESSES.values():
+                async with charted(daemon) as chart:
+                    await under_way(here)
+                    await patient.run(sick)
+                    await patient.throw_out()
+                    try:
+                        await chart.is_ill(said)
+                        before = len(daemon.lines("leadership_over"))
+                        await daemon.logged("leadership_over", count=before + 1)
+                        assert not chart.looks[-1].of_logins, "none is known"
+                    finally:
+                        await patient.run(well)
+                    await chart.is_well()
+                    chart.was_ill_once()
+            assert here.calls(Operation.AUTHORIZE) < MANY
+            await comes_to_its_end(here)
+        await nothing_is_left_or_double(here, here.sql, again=CONCURRENCY * len(SICKNESSES))
+
+
+@pytest.mark.parametrize("table", ["schedule_change", "reconcile_pass"])
+async def test_a_database_without_room_lets_no_change_leave_whose_intent_it_could_not_store(
+    table: str, patient: Patient, empty_database_url: str
+) -> None:
     async with world(empty_database_url, active=5, inactive=3) as here:
-        accepted = "UPDATE landmark SET accepted_at = $1, accepted_logins = 8, accepted_active = 5"
-        await here.sql.execute(accepted, here.dates.now())  # so the plan is not the first one, and goes by itself
+        await accept_first_plan(here)
         async with (
-            full_disk(here.sql, "schedule_change") as free,
-            here.started("run", env={"REFRESHD_DATABASE_URL": patient.url}) as daemon,
+            full_disk(here.sql, table) as free,
+            here.started("run", env=PACE | {"REFRESHD_DATABASE_URL": patient.url}) as daemon,
+            charted(daemon) as chart,
         ):
-            over = await daemon.logged("leadership_over", count=2)
-            assert "no room" in str(over["error"])
+            await chart.is_ill("no room")
+            await daemon.logged("leadership_over", count=3)
             assert here.calls(Operation.SET_SCHEDULED_REFRESH) == 0
             free()
-            await until("the leaks to be off", lambda: here.switched_on() == here.active)
-            assert (await shows(daemon))["refreshd_database_up"] == "1.0"
-        assert here.calls(Operation.SET_SCHEDULED_REFRESH) == await here.events("sent") == 3
+            await goes_on(here, chart)
+        await nothing_is_left_or_double(here, here.sql, again=CONCURRENCY)
+
+
+async def test_results_that_find_no_room_wait_and_are_told_while_passes_go_on(
+    patient: Patient, empty_database_url: str
+) -> None:
+    async with world(empty_database_url, active=30) as here:
+        await here.sql.fetch("SELECT add_call_day($1, 0) FROM generate_series(1, 2)", here.dates.now())
+        today = f"call_{here.dates.now():%Y%m%d}"
+        async with (
+            full_disk(here.sql, today) as free,
+            here.started("run", env=PACE | {"REFRESHD_DATABASE_URL": patient.url}) as daemon,
+            charted(daemon) as chart,
+        ):
+            await chart.is_ill("no room")
+            await daemon.logged("pass_finished", count=2)
+            assert not daemon.lines("leadership_over")
+            assert here.calls(Operation.AUTHORIZE) <= CONCURRENCY, "who waits for its result begins nothing new"
+            free()
+            await here.sql.execute(f"TRUNCATE {today}")  # so that no session keeps /dev/full open
+            await goes_on(here, chart)
+            assert not daemon.lines("leadership_over")
+        await nothing_is_left_or_double(here, here.sql, again=0)
 
 
 @asynccontextmanager
@@ -152,19 +163,60 @@ async def full_disk(sql: Connection, table: str) -> AsyncIterator[Callable[[], N
         free()
 
 
-async def test_a_table_that_somebody_locks_keeps_everything_waiting_and_nothing_undone(
+LOCKS = {
+    "LOCK TABLE login IN ACCESS EXCLUSIVE MODE": "leadership_over",
+    "SELECT FROM lease FOR UPDATE": "leadership_over",
+    "SELECT FROM budget FOR UPDATE": "claim_waits",
+}
+"""What the log says while everything waits."""
+
+
+async def test_a_lock_of_somebody_else_on_what_everything_needs_is_waited_for_each_time(
     patient: Patient, empty_database_url: str
 ) -> None:
-    async with (
-        world(empty_database_url, active=300) as here,
-        here.started("run", env={"REFRESHD_DATABASE_URL": patient.url}) as daemon,
-    ):
-        await until("the routine to be under way", lambda: here.calls(Operation.AUTHORIZE) >= 20)
-        locker = await asyncpg.connect(empty_database_url, server_settings={"search_path": SCHEMA})
-        await locker.execute("BEGIN; LOCK TABLE login IN ACCESS EXCLUSIVE MODE")
-        await daemon.logged("leadership_over")
-        stopped_at = here.calls(Operation.AUTHORIZE)
-        assert stopped_at < 300
-        await locker.close()
-        await until("the routine to end", lambda: len(here.calls_by_login(Operation.AUTHORIZE)) == 300)
-        assert (await asked(daemon, "/readyz"))[0] == 200
+    async with world(empty_database_url, active=MANY, inactive=10) as here:
+        await accept_first_plan(here)
+        async with here.started("run", env=PACE | {"REFRESHD_DATABASE_URL": patient.url}) as daemon:
+            for statement, event in LOCKS.items():
+                async with charted(daemon) as chart:
+                    await chart.is_well()
+                    await under_way(here)
+                    locker = await asyncpg.connect(empty_database_url, server_settings={"search_path": SCHEMA})
+                    await locker.execute(f"BEGIN; {statement}")
+                    before = len(daemon.lines(event))
+                    await daemon.logged(event, count=before + 1)
+                    stopped_at = here.calls(Operation.AUTHORIZE)
+                    await daemon.logged(event, count=before + 2)
+                    assert here.calls(Operation.AUTHORIZE) <= stopped_at + CONCURRENCY
+                    await locker.close()
+                    await chart.is_well()
+                    assert all(look.alive for look in chart.looks)
+            assert here.calls(Operation.AUTHORIZE) < MANY
+            await comes_to_its_end(here)
+        await nothing_is_left_or_double(here, here.sql, again=CONCURRENCY * len(LOCKS))
+
+
+async def test_rows_that_an_operators_open_transaction_holds_wait_and_nobody_else_does(
+    patient: Patient, empty_database_url: str
+) -> None:
+    async with world(empty_database_url, active=60, inactive=5) as here:
+        await accept_first_plan(here)
+        held, let_go = sorted(here.active)[:5], sorted(here.inactive)[:2]
+        operator = await asyncpg.connect(empty_database_url, server_settings={"search_path": SCHEMA})
+        await operator.execute("BEGIN")
+        await operator.execute("SELECT FROM login WHERE login_id = ANY($1::text[]::uuid[]) FOR UPDATE", held + let_go)
+        async with (
+            here.started("run", env=PACE | {"REFRESHD_DATABASE_URL": patient.url}) as daemon,
+            charted(daemon) as chart,
+        ):
+            await until("the other leaks to be off", lambda: here.switched_on() == here.active | set(let_go))
+            others = here.active - set(held)
+            await until("the others' routine", lambda: others <= set(here.calls_by_login(Operation.AUTHORIZE)))
+            assert not daemon.lines("leadership_over")
+            await operator.close()
+            await until(
+                "the rest of the routine", lambda: here.calls_by_login(Operation.AUTHORIZE).keys() == here.active
+            )
+            await until("all leaks to be off", lambda: here.switched_on() == here.active)
+            assert all(look.alive for look in chart.looks)
+        await nothing_is_left_or_double(here, here.sql, again=0)

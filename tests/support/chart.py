@@ -11,9 +11,18 @@ import aiohttp
 from refreshd.postgres import Connection
 from refreshd.simulator.calls import Operation
 from tests.support.process import Process
-from tests.support.world import PATIENCE_SECONDS, World
+from tests.support.world import PATIENCE_SECONDS, World, until
 
-LOOK_SECONDS = 0.03
+ROUTINE = 150
+"""Active logins: enough for a sickness to come in the middle of their routine."""
+CONCURRENCY = 8
+PACE = {
+    "REFRESHD_RATE_PER_MINUTE": "2400",
+    "REFRESHD_CONCURRENCY": str(CONCURRENCY),
+    "REFRESHD_PASS_INTERVAL": "1s",
+}
+
+_LOOK_SECONDS = 0.03
 _OF_LOGINS = ("refreshd_logins{", "refreshd_leaking_logins", "refreshd_active_logins", "refreshd_stale_logins{")
 
 
@@ -42,7 +51,7 @@ class Chart:
                 self.looks.append(await _look(session))
                 async with self._news:
                     self._news.notify_all()
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(_LOOK_SECONDS)
 
     async def seen(self, what: str, is_it: Callable[[Look], bool]) -> Look:
         """The next look of this kind."""
@@ -91,12 +100,40 @@ async def _look(session: aiohttp.ClientSession) -> Look:
 
 @asynccontextmanager
 async def charted(daemon: Process) -> AsyncIterator[Chart]:
-    """Looks at the daemon for as long as the block runs."""
+    """Look at the daemon for as long as the block runs."""
     chart = Chart(str((await daemon.logged("serving"))["address"]))
     async with asyncio.TaskGroup() as group:
         keeping = group.create_task(chart.keep())
         yield chart
         keeping.cancel()
+
+
+async def accept_first_plan(here: World) -> None:
+    """As if an operator had looked at the ledger before: a plan within the caps goes by itself."""
+    await here.sql.execute(
+        "UPDATE landmark SET accepted_at = $1, accepted_logins = $2, accepted_active = $3",
+        here.dates.now(),
+        len(here.active | here.inactive),
+        len(here.active),
+    )
+
+
+async def under_way(here: World) -> None:
+    await until("disables to be under way", lambda: here.calls(Operation.SET_SCHEDULED_REFRESH) >= 3)
+    await until("the routine to be under way", lambda: here.calls(Operation.AUTHORIZE) >= 10)
+
+
+async def comes_to_its_end(here: World) -> None:
+    """All that was due is done, without a restart."""
+    await until("the routine to end", lambda: here.calls_by_login(Operation.AUTHORIZE).keys() == here.active)
+    await until("the leaks to be off", lambda: here.switched_on() == here.active)
+
+
+async def goes_on(here: World, chart: Chart) -> None:
+    """Well again after one illness, and at the end of all that was due."""
+    await comes_to_its_end(here)
+    await chart.is_well()
+    chart.was_ill_once()
 
 
 async def everything_sent_was_announced(here: World, sql: Connection) -> None:

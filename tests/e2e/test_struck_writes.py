@@ -1,0 +1,159 @@
+"""Every kind of transaction is struck in its middle, and at its very end: what was not stored is done again, what was is known."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import cycle, islice
+
+import pytest
+
+from refreshd import daemon, recorder
+from refreshd.candidate import Candidate
+from refreshd.orders import Orders
+from refreshd.postgres import Connection
+from refreshd.settings import Settings
+from tests.support.chart import accept_first_plan, comes_to_its_end, nothing_is_left_or_double
+from tests.support.cut_line import line_to
+from tests.support.world import PATIENCE_SECONDS, World, until, world
+
+pytestmark = pytest.mark.slow
+
+STRUCK = (
+    "account_data",
+    "budget",
+    "call",
+    "institution",
+    "landmark",
+    "lease",
+    "login",
+    "orphan",
+    "plan",
+    "reconcile_pass",
+    "schedule_change",
+)
+"""Every table that a leader writes on a day without throttling, refused keys and canaries."""
+
+ERRORS = {
+    "53100": "disk full",
+    "40P01": "deadlock",
+    "55P03": "lock not available",
+    "25006": "read-only",
+    "53200": "out of memory",
+    "40001": "serialization",
+    "57P03": "cannot connect now",
+    "25P04": "transaction timeout",
+}
+
+_STRIKE = """
+CREATE FUNCTION strike() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    kinds text[] := string_to_array(TG_ARGV[0], ',');
+    blow bigint;
+BEGIN
+    IF current_setting('application_name') NOT SIMILAR TO 'refreshd( lease%)?' THEN
+        RETURN NULL;
+    END IF;
+    blow := nextval('blows_on_' || TG_TABLE_NAME);
+    IF blow % 2 = 1 OR blow / 2 > array_length(kinds, 1) THEN
+        RETURN NULL;
+    END IF;
+    CASE kinds[blow / 2]
+        WHEN 'terminated' THEN PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(5);
+        WHEN 'cancelled' THEN PERFORM pg_cancel_backend(pg_backend_pid()), pg_sleep(5);
+        ELSE RAISE EXCEPTION 'struck' USING ERRCODE = kinds[blow / 2];
+    END CASE;
+    RETURN NULL;
+END
+$$
+"""
+_ON = """
+CREATE SEQUENCE blows_on_{table};
+CREATE TRIGGER strike AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION strike('{kinds}')
+"""
+
+BLOWS = 3
+
+
+async def have_struck(sql: Connection) -> None:
+    """From now on the second, fourth and sixth write of each table fails when it is done and not yet committed."""
+    await sql.execute(_STRIKE)
+    for table, error in zip(STRUCK, islice(cycle(ERRORS), len(STRUCK)), strict=True):
+        await sql.execute(_ON.format(table=table, kinds=f"terminated,cancelled,{error}"))
+
+
+async def blows(sql: Connection) -> dict[str, int]:
+    """How often each table was written by refreshd, as far as it matters."""
+    return {
+        table: min(BLOWS, await sql.fetchval(f"SELECT last_value / 2 FROM blows_on_{table}"))  # noqa: S608 - ours
+        for table in STRUCK
+    }
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses that a test can afford."""
+    monkeypatch.setattr(daemon, "Candidate", partial(Candidate, pause_seconds=0.02))
+    monkeypatch.setattr(recorder, "FIRST_PAUSE_SECONDS", 0.02)
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[None]:
+    """The daemon, in this process; whatever it does not expect ends it, and the test."""
+    orders = Orders()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(daemon.Daemon(settings).run(orders))
+        yield
+        orders.stop.set()
+
+
+OFTEN = {"rate_per_minute": "6000", "concurrency": "4", "pass_interval": "1s", "report_interval": "1s"}
+
+
+async def test_a_write_that_fails_in_the_middle_of_its_transaction_is_done_again(database_url: str) -> None:
+    async with world(database_url, active=60, inactive=12) as here:
+        await have_struck(here.sql)
+        async with running(here.settings(fetch="summary", **OFTEN)):
+            async with asyncio.timeout(2 * PATIENCE_SECONDS):
+                while set((await blows(here.sql)).values()) != {BLOWS} or here.switched_on() != here.active:
+                    await here.approve_all()
+                    await asyncio.sleep(0.1)
+            await all_is_stored(here)
+        await nothing_is_left_or_double(here, here.sql, again=len(here.active))
+
+
+async def all_is_stored(here: World) -> None:
+    """All that was due is done, and everything fetched is there once; nobody who waits for a result is left."""
+    await comes_to_its_end(here)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (  # noqa: ASYNC110 - another process
+            await here.sql.fetchval("SELECT count(*) FROM account_data") < len(here.active)
+            or await here.sql.fetchval("SELECT count(*) FROM login WHERE intent IS NOT NULL")
+        ):
+            await asyncio.sleep(0.05)
+    assert await here.sql.fetchval("SELECT count(*) FROM account_data") == len(here.active)
+
+
+def losing_answers(times: int) -> tuple[Callable[[bytes], bytes], Callable[[], int]]:
+    """A line on which every third COMMIT is done and its answer is lost, and how many were."""
+    seen = 0
+
+    def pass_on(data: bytes) -> bytes:
+        nonlocal seen
+        seen += data.count(b"COMMIT\0")
+        if b"COMMIT\0" in data and seen % 3 == 0 and seen <= 3 * times:
+            raise ConnectionResetError
+        return data
+
+    return pass_on, lambda: min(times, seen // 3)
+
+
+async def test_a_commit_whose_answer_is_lost_is_neither_forgotten_nor_done_twice(database_url: str) -> None:
+    pass_on, lost = losing_answers(12)
+    async with world(database_url, active=60, inactive=5) as here, line_to(database_url, pass_on) as (_, url):
+        await accept_first_plan(here)
+        here.env["REFRESHD_DATABASE_URL"] = url
+        async with running(here.settings(fetch="summary", **OFTEN)):
+            await all_is_stored(here)
+            await until("twelve answers to be lost", lambda: lost() == 12)
+        await nothing_is_left_or_double(here, here.sql, again=len(here.active))

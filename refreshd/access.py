@@ -7,6 +7,7 @@ stands before it.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 
 from refreshd import migrate, postgres
 from refreshd.core.errors import SettingsError
@@ -37,6 +38,36 @@ async def reached(settings: Settings) -> AsyncIterator[str]:
     """A URL for sessions of our own, for as long as the block runs; an embedded server is started for it."""
     async with reachable_database(database_url(settings)) as url:
         yield url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sessions:
+    """How many sessions copies of refreshd want of the database itself: what queries need goes through the pooler, where there is one."""
+
+    leader: int
+    standby: int
+
+
+SESSIONS_FOR_PAGES = 2
+"""For readers: they wait for each other and never keep the work waiting."""
+_SESSIONS_BESIDE_CALLS = 3
+"""For the pass, the totals and the recorder, beside one for each call in flight."""
+_SESSIONS_OF_ITS_OWN = 3
+"""The lease, the listener, and a look at the schema."""
+_SESSIONS_FOR_PINGS = 1
+
+
+def sessions_for_work(settings: Settings) -> int:
+    """The size of a leadership's pool."""
+    return settings.concurrency + _SESSIONS_BESIDE_CALLS
+
+
+def sessions_wanted(settings: Settings) -> Sessions:
+    """At most, by these settings."""
+    if pooler_url(settings) is not None:
+        return Sessions(leader=_SESSIONS_OF_ITS_OWN, standby=_SESSIONS_OF_ITS_OWN)
+    standby = _SESSIONS_OF_ITS_OWN + _SESSIONS_FOR_PINGS + SESSIONS_FOR_PAGES
+    return Sessions(leader=standby + sessions_for_work(settings), standby=standby)
 
 
 def open_ledger(

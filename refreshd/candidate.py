@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from refreshd import policies, tenure
+from refreshd.access import sessions_for_work
 from refreshd.core.conversation import Conversation
 from refreshd.core.errors import LeaseLost, LedgerUnavailable
 from refreshd.engine import Drained
@@ -31,8 +32,6 @@ _log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 2.0
 """After a leadership that ended in trouble."""
-_SESSIONS_BESIDE_CALLS = 3
-"""Connections for the pass, the totals and the recorder, beside one for each call in flight."""
 
 
 class Lease(tenure.Lease, Protocol):
@@ -154,7 +153,7 @@ class Candidate:
     async def _work(self, lease: Lease, begun: Sequence[Conversation]) -> Sequence[Conversation]:
         """Until the settings are others, or a stop: the conversations that wait for their next call then."""
         settings, means = self._settings, self._means
-        size = settings.concurrency + _SESSIONS_BESIDE_CALLS
+        size = sessions_for_work(settings)
         async with means.open_ledger(settings, size=size, observer=self._watch.metrics.database) as ledger:
             self._watch.lead(ledger.database)
             given = Given(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from refreshd import __version__, policies, web
-from refreshd.access import check_schema, open_ledger, reached
+from refreshd.access import SESSIONS_FOR_PAGES, check_schema, open_ledger, reached
 from refreshd.candidate import Candidate
 from refreshd.core.errors import SettingsError
 from refreshd.engine import Drained
@@ -35,8 +35,6 @@ from refreshd.web import DecidingLedger
 _log = structlog.get_logger(__name__)
 
 _DECISION_SECONDS = 30.0
-_SESSIONS_FOR_PAGES = 2
-"""Connections for readers: they wait for each other and never keep the work waiting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +84,7 @@ class Daemon:
                 collected(version=__version__) as self._watch.spans,
                 web.serve(app, str(self._settings.listen)) as address,
                 reached(self._settings) as url,
-                open_ledger(url, self._settings, size=_SESSIONS_FOR_PAGES, name="refreshd page") as pages,
+                open_ledger(url, self._settings, size=SESSIONS_FOR_PAGES, name="refreshd page") as pages,
                 AiohttpTransport.opened() as transport,
             ):
                 self._reach.attach(Ledger(pages))

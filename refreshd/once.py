@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from refreshd import policies
-from refreshd.access import check_schema, open_ledger, reached
+from refreshd.access import check_schema, open_ledger, reached, sessions_for_work
 from refreshd.core import timing
 from refreshd.core.breaker import Breaker
 from refreshd.core.effects import Confirmed
@@ -25,8 +25,6 @@ from refreshd.ports import Clock, PassRecord
 from refreshd.restraint import recalled
 from refreshd.settings import Settings
 from refreshd.tenure import held
-
-_SESSIONS_BESIDE_CALLS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +131,10 @@ async def _lead_once(settings: Settings, url: str, tally: Tally, clock: Clock) -
 
 
 async def _work(settings: Settings, url: str, lease: Lease, tally: Tally, clock: Clock) -> None:
-    sessions = settings.concurrency + _SESSIONS_BESIDE_CALLS
     budget = Budget(settings.rate_per_minute, lease)
     async with (
         held(lease, budget),
-        open_ledger(url, settings, size=sessions) as database,
+        open_ledger(url, settings, size=sessions_for_work(settings)) as database,
         AiohttpTransport.opened() as transport,
     ):
         ledger = Ledger(database)

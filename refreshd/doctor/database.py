@@ -34,7 +34,10 @@ class Patient:
 
 async def examine_database(patient: Patient, url: str, tell: Tell) -> None:
     async with _session(patient, url) as session:
+        await migrate.require_access(session, patient.settings.database_schema)
         tell(await _server(patient, session))
+        tell(await _durability(session))
+        tell(await _room(patient, session))
         tell(await _schema(patient, session))
         if patient.is_migrated:
             tell(await _writes(session))
@@ -83,6 +86,36 @@ async def _server(patient: Patient, session: Connection) -> Finding:
         seconds = round(apart.total_seconds())
         return warning("database", f"{name} answers; its clock is {seconds} s away from ours", "set both clocks by NTP")
     return good("database", f"{name} answers")
+
+
+_FORGETS = {
+    "fsync": "after a power cut the server may have lost or garbled what it said was stored",
+    "full_page_writes": "after a power cut pages of the ledger may be torn",
+    "synchronous_commit": "a crash of the server may forget the last intents, whose calls have left already",
+}
+"""What may happen while the setting is off."""
+
+
+async def _durability(session: Connection) -> Finding:
+    """No call leaves whose intent is not stored: that is worth as much as the server's word for it."""
+    off = [row["name"] for row in await session.fetch(*queries()["durability"]())]
+    if not off:
+        return good("durability", "what the server says is stored outlives a crash")
+    told = "; ".join(f"{name} is off: {_FORGETS[name]}" for name in off)
+    return warning("durability", told, "turn it on for this database, or for refreshd's role")
+
+
+async def _room(patient: Patient, session: Connection) -> Finding:
+    room, wanted = await session.fetchval(*queries()["room"]()), access.sessions_wanted(patient.settings)
+    both = wanted.leader + wanted.standby
+    told = f"room for {room} sessions; a leader takes up to {wanted.leader}, each standby {wanted.standby}"
+    if room >= both:
+        return good("sessions", told)
+    return warning(
+        "sessions",
+        f"{told}: not enough for a leader and a standby",
+        "raise max_connections or the role's limit, lower REFRESHD_CONCURRENCY, or put a pooler in between",
+    )
 
 
 async def _schema(patient: Patient, session: Connection) -> Finding:

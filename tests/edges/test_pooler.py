@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from refreshd.access import check_schema
 from refreshd.core.errors import LedgerUnavailable
 from refreshd.core.model import Term
-from refreshd.doctor import Finding, examine
+from refreshd.doctor import Finding, Outcome, examine
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, Database, connect, open_database, session_settings
 from refreshd.settings import Settings
@@ -81,6 +81,19 @@ async def test_a_pooler_that_drops_what_sessions_set_is_found_out(database_url: 
         with pytest.raises(LedgerUnavailable, match="drops what our sessions set") as caught:
             await check_schema(url, settings)
     assert "REFRESHD_DATABASE_DIRECT_URL" in caught.value.hint
+
+
+@pytest.mark.parametrize("more", ["", IGNORING], ids=["refuses", "drops"])
+async def test_the_doctor_names_the_way_past_a_pooler_that_stands_where_the_database_was_meant(
+    database_url: str, open_path: Path, more: str
+) -> None:
+    with pooled(database_url, open_path, more=more) as url:
+        findings: list[Finding] = []
+        await examine(Settings(database_url=SecretStr(url)), vendor=False, tell=findings.append)
+    (found,) = [each for each in findings if each.outcome is Outcome.BAD]
+    assert (found.subject, found.exit_code) == ("database", 4)
+    assert "a pooler stands before the database" in found.sentence
+    assert "REFRESHD_DATABASE_DIRECT_URL" in found.hint
 
 
 async def test_the_doctor_looks_whether_both_ways_lead_to_one_ledger(

@@ -72,9 +72,13 @@ class Chart:
     def was_ill_once(self) -> None:
         """Well, ill, well: never dead, and never well for a moment between two tries."""
         assert all(look.alive for look in self.looks)
-        assert _turns(look.up for look in self.looks if look.up is not None) == [1, 0, 1]
+        assert _turns(look.up for look in self.looks if look.up is not None) == [1, 0, 1], self._story()
         begun = itertools.dropwhile(lambda look: not look.ready, self.looks)
-        assert _turns(look.ready for look in begun) == [True, False, True]
+        assert _turns(look.ready for look in begun) == [True, False, True], self._story()
+
+    def _story(self) -> str:
+        told = [f"up {look.up}, {' '.join(look.words.split())}" for look in self.looks]
+        return "\n".join(f"{len(list(looks))} x {each}" for each, looks in itertools.groupby(told))
 
     def was_ill_at_first(self) -> None:
         """Ill from the beginning, and well since."""

@@ -90,11 +90,11 @@ class OwnServer:
     def log(self) -> str:
         return (self.home / "log").read_text(encoding="utf-8")
 
-    def create(self) -> None:
+    def create(self, more: str = "") -> None:
         self._programs.run(
             "initdb", "-D", self._data, "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"
         )
-        (self._data / "postgresql.auto.conf").write_text(_CONFIG.format(home=self.home), encoding="utf-8")
+        (self._data / "postgresql.auto.conf").write_text(_CONFIG.format(home=self.home) + more, encoding="utf-8")
 
     def copy_from(self, primary: "OwnServer") -> None:
         """A copy that follows the primary: a standby once it runs."""
@@ -136,12 +136,12 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(programs: Programs, *, standby_of: OwnServer | None = None) -> Iterator[OwnServer]:
-    """A running server of one's own; it may have been stopped when the block ends."""
+def own_server(programs: Programs, *, standby_of: OwnServer | None = None, more: str = "") -> Iterator[OwnServer]:
+    """A running server of one's own, with `more` settings; it may have been stopped when the block ends."""
     with programs.home() as home:
         server = OwnServer(programs, home)
         if standby_of is None:
-            server.create()
+            server.create(more)
         else:
             server.copy_from(standby_of)
         server.start()

@@ -26,7 +26,8 @@ from refreshd.work import WorkQueue
 _log = structlog.get_logger(__name__)
 
 LEAST_PAUSE_SECONDS = 0.2
-"""Between two passes, however often somebody asks for one; a pass that takes longer rests for as long as it took."""
+"""Between two passes, however often somebody asks for one; a pass that takes longer rests for as long as it took, and at most for the
+interval: one that has judged a whole fleet anew must not keep the next client who leaves waiting for minutes."""
 
 
 COUNTING_RESTS = 10
@@ -190,7 +191,8 @@ class Engine:
                     await self._triggered.wait()
             except TimeoutError:
                 pass
-            await asyncio.sleep(ended + max(LEAST_PAUSE_SECONDS, ended - began) - loop.time())
+            rest = min(ended - began, self._rhythm.pass_interval)
+            await asyncio.sleep(ended + max(LEAST_PAUSE_SECONDS, rest) - loop.time())
 
     async def _totals(self) -> None:
         while True:

@@ -150,7 +150,7 @@ _FLINKS = (
 _PROCESS = (
     Gauge(
         "refreshd_database_up",
-        "1 when the database answered last time, 0 when it did not; absent before the first attempt.",
+        "1 while the database does what is needed of it, 0 from a failure until the same has succeeded; absent before the first attempt.",
         always(lambda state: flag(state.database_up)),
     ),
     Gauge(

@@ -1,5 +1,6 @@
 """Whatever ails the database, the daemon waits, shows nothing that it does not know, sends nothing unrecorded, and goes on."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -57,9 +58,11 @@ class Patient:
         await self._admin.execute(statement.format(database=self._database, role=self._role))
 
     async def throw_out(self) -> None:
-        """End every session of the role: what it is told next, it is told when it comes again."""
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
-        await self._admin.execute(ended, self._role)
+        """End every session of the role: what it is told next, it is told when it comes again. Also one that was just coming."""
+        for _ in range(5):
+            ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
+            await self._admin.execute(ended, self._role)
+            await asyncio.sleep(0.05)
 
 
 @pytest.fixture

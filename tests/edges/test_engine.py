@@ -92,6 +92,22 @@ def test_one_change_does_not_wait_for_a_floor() -> None:
     assert passes.began[1] - passes.began[0] == pytest.approx(20.0, abs=0.01)
 
 
+def test_after_a_pass_over_the_whole_fleet_nobody_waits_longer_than_the_interval() -> None:
+    passes = _Passes(600.0)
+
+    async def main(clock: VirtualClock) -> None:
+        engine = _engine(passes, clock)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(engine._passes())
+            await asyncio.sleep(500.0)
+            engine.trigger()
+            await asyncio.sleep(200.0)
+            running.cancel()
+
+    run_virtual(main, NOW)
+    assert passes.began[1] - passes.began[0] == pytest.approx(660.0, abs=1.0)
+
+
 def test_who_broke_off_is_told_and_those_that_end_with_it_are_not() -> None:
     failed: list[str] = []
 

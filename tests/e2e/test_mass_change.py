@@ -12,7 +12,7 @@ from tests.support.postgres import SCHEMA
 from tests.support.process import Process
 from tests.support.world import PATIENCE_SECONDS, World, until, world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 MASS = 100_000
 

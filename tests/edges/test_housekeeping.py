@@ -75,15 +75,16 @@ async def test_days_are_made_a_week_ahead_and_dropped_when_their_time_is_over(
     assert await days_of(connection) == [f"call_202603{day:02}" for day in range(4, 15)]
 
 
-async def test_a_reader_of_the_trace_keeps_neither_the_recorder_nor_a_pass_waiting(
-    ledger: Ledger, connection: Connection, database_url: str, term: Term
+@pytest.mark.parametrize("statement", ["SELECT count(*) FROM call", "UPDATE call SET message = message"])
+async def test_a_reader_or_writer_of_the_trace_is_not_in_the_way_of_the_recorder_or_a_pass_nor_housekeeping_in_its_own(
+    ledger: Ledger, connection: Connection, database_url: str, term: Term, statement: str
 ) -> None:
     held = Held(term)
     keeps = keeper(ledger, held)
     assert await keeps.keep()
     backup = await connect(database_url, schema=SCHEMA, name="backup")
     try:
-        await backup.execute("BEGIN; SELECT count(*) FROM call")
+        await backup.execute(f"BEGIN; {statement}")
         held.date = NOW + 6 * DAY
         with pytest.raises(RowsLocked):
             await ledger.drop_day(before=held.date - 3 * DAY, term=term)
@@ -92,6 +93,7 @@ async def test_a_reader_of_the_trace_keeps_neither_the_recorder_nor_a_pass_waiti
             for number in range(20):
                 await ledger.record([call(6 + number / 1440)], (), term=term)
             assert not await keeping
+            await backup.execute(statement)
         waiting = (
             "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
             " WHERE NOT granted AND datname = current_database()"
@@ -127,6 +129,11 @@ async def test_what_is_over_goes_and_what_was_done_at_flinks_stays(
         NOW,
     )
     await connection.execute("UPDATE login SET plan_id = 'closed400'")
+    await connection.execute("INSERT INTO canary (plan_id, login_id) SELECT plan_id, $1 FROM plan", login_id(1))
+    await connection.execute(
+        "INSERT INTO decision (at, decided_by, decision, plan_id, reason) VALUES ($1, 'ann', 'approve', 'closed900', 'looked')",
+        NOW - 900 * DAY,
+    )
     await connection.execute(
         "INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id) VALUES ($1, 'disable', 'held', $2, '', 'closed900')",
         login_id(1),
@@ -140,6 +147,9 @@ async def test_what_is_over_goes_and_what_was_done_at_flinks_stays(
     plans = await connection.fetch("SELECT plan_id FROM plan ORDER BY plan_id")
     assert [row["plan_id"] for row in plans] == ["closed300", "closed400", "held900"]
     assert await connection.fetchval("SELECT count(*) FROM schedule_change") == 1
+    assert await connection.fetchval("SELECT count(*) FROM decision") == 1
+    canaries = await connection.fetch("SELECT plan_id FROM canary ORDER BY plan_id")
+    assert canaries == plans, "those of a plan go with it"
 
 
 async def test_calls_that_no_day_was_made_for_go_too(ledger: Ledger, term: Term) -> None:

@@ -4,7 +4,7 @@ A lost database is a pause, never an end. New settings make a new set of parts u
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 

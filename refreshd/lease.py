@@ -168,10 +168,7 @@ class Lease:
             await asyncio.shield(self.release())
 
     async def wait_for_turn(
-        self,
-        stop: asyncio.Event,
-        woken: asyncio.Event | None = None,
-        on_taken: Callable[[], None] = lambda: None,
+        self, stop: asyncio.Event, woken: asyncio.Event | None = None, on_taken: Callable[[], None] = lambda: None
     ) -> bool:
         """Stand by until the lease is ours (True) or `stop` is set (False); `woken` (a notification) has it tried at once.
 

@@ -54,9 +54,9 @@ bench: $(READY) ## logins per second with the budget lifted, and scrapes during 
 	PAIRS=$(PAIRS) LOGINS=$(LOGINS) $(BIN)/python -m tests.bench
 	SCRAPED=$(SCRAPED) $(BIN)/python -m tests.bench.scrapes
 
-soak: $(READY) ## kills by the thousand, random weeks, the fuzzer, takeovers, and their figures; KILLS=2000, WEEKS=50, SECONDS=300, SEED=1, SHARDS=3, JSON=, REPLAY=
+soak: $(READY) ## kills by the thousand, random weeks, the fuzzer, takeovers, and their figures; KILLS=2000, TAKEOVERS=20, WEEKS=50, SECONDS=300, SEED=1, SHARDS=3, JSON=, REPLAY=
 	$(BIN)/python -m tests.soak $(if $(REPLAY),--replay $(REPLAY)) $(if $(JSON),--json $(JSON)) --kills $(or $(KILLS),2000) \
-		--weeks $(or $(WEEKS),50) --seconds $(or $(SECONDS),300) --seed $(or $(SEED),1) --shards $(or $(SHARDS),3)
+		--takeovers $(or $(TAKEOVERS),20) --weeks $(or $(WEEKS),50) --seconds $(or $(SECONDS),300) --seed $(or $(SEED),1) --shards $(or $(SHARDS),3)
 
 fuzz: $(READY) ## the wire codec under a coverage-guided fuzzer; SECONDS=60, SEED=1
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)

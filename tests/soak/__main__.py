@@ -1,6 +1,6 @@
 """`make soak`: the long campaigns, and the figures that docs/reliability.md shows.
 
-python -m tests.soak --kills 2000 --seed 1 --shards 3 --json FILE
+python -m tests.soak --kills 2000 --takeovers 20 --weeks 50 --seconds 300 --seed 1 --shards 3 --json FILE
 python -m tests.soak --replay 10004              one company again, as a failure names it
 
 Companies whose refreshd is killed again and again, so many at a time as there are shards; random weeks in virtual time; the fuzzer; and
@@ -27,7 +27,7 @@ from tests.soak.company import whole_round
 from tests.soak.figures import Figures, Fuzzed
 from tests.support.documents import ROOT
 
-COMPANY, WEEKS, FUZZ = "tests.soak.company", "tests.soak.weeks", "tests.fuzz"
+COMPANY, WEEKS, TAKEOVERS, FUZZ = "tests.soak.company", "tests.soak.weeks", "tests.soak.takeovers", "tests.fuzz"
 TIGHT_SHARE = 0.05
 """Of all kills, in companies under a tight rate: their lives are long."""
 TIGHT_ROUND = 12
@@ -55,6 +55,8 @@ def jobs(asked: argparse.Namespace) -> Iterator[Job]:
         yield Job(module=COMPANY, argv=("--seed", str(first + 5_000 + number), "--lives", str(lives), "--tight"))
     for number, lives in enumerate(shares(asked.kills - tight, whole_round())):
         yield Job(module=COMPANY, argv=("--seed", str(first + number), "--lives", str(lives)))
+    if asked.takeovers:
+        yield Job(module=TAKEOVERS, argv=("--times", str(asked.takeovers)))
     begins = first
     for count in shares(asked.weeks, WEEKS_AT_ONCE):
         yield Job(module=WEEKS, argv=("--seed", str(begins), "--count", str(count)))
@@ -156,6 +158,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
     parser.add_argument("--kills", type=int, default=2_000)
     parser.add_argument("--weeks", type=int, default=50, help="random stories of two weeks each, in virtual time")
+    parser.add_argument("--takeovers", type=int, default=20, help="of each kind, between real processes")
     parser.add_argument("--seconds", type=int, default=300, help="for the fuzzer; 0 leaves it out")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shards", type=int, default=3)

@@ -11,8 +11,8 @@ import logging
 import tempfile
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from random import Random
@@ -58,13 +58,12 @@ async def live(server: PostgresServer, seed: int, lives: int, *, tight: bool) ->
         now = "its foundation"
         try:
             with server.database(migrated=True) as url:
-                async with campaign(url, seed, rate_per_minute=rate) as killing:
+                async with campaign(url, seed, rate_per_minute=rate) as killing, books_told(killing, seed):
                     while waiting:
                         fate = waiting.popleft()
                         now = f"life {lives - len(waiting)}, {fate}"
                         await _one_life(killing, fate)
                     now = "healing"
-                _tell_books(killing, seed)
         except Exception:  # noqa: BLE001 - whatever it was, it is told, and the other lives are lived
             failed += 1
             tell({"failed": now, "seed": seed, "told": traceback.format_exc()})
@@ -78,6 +77,15 @@ async def _one_life(killing: Campaign, fate: Fate) -> None:
         error.add_note("\n".join(killing.last_words.splitlines()[-LAST_WORDS:]))
         raise
     tell({"survived": fate.point or "at random", "fate": str(fate)})
+
+
+@asynccontextmanager
+async def books_told(killing: Campaign, seed: int) -> AsyncIterator[None]:
+    """However the block ends, and without what heals after it."""
+    try:
+        yield
+    finally:
+        _tell_books(killing, seed)
 
 
 def _tell_books(killing: Campaign, seed: int) -> None:

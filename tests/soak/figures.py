@@ -82,13 +82,16 @@ class Figures:
             self._hear_books(news)
 
     def _hear_books(self, news: News) -> None:
-        rate, most, faults = int(str(news["rate"])), int(str(news["most_in_60s"])), news["faults"]
-        assert isinstance(faults, dict)
+        rate, most = int(str(news["rate"])), int(str(news["most_in_60s"]))
         self.most_in_60s[rate] = max(most, self.most_in_60s.get(rate, 0))
-        self.calls += int(str(news["calls"]))
+        self.calls += int(str(news.get("calls", 0)))
         self.untraced += int(str(news.get("untraced", 0)))
-        self.faults.update(faults)
         self.weeks += "weeks" in news
+        faults, takeovers = news.get("faults", {}), news.get("takeovers", {})
+        assert isinstance(faults, dict)
+        assert isinstance(takeovers, dict)
+        self.faults.update(faults)
+        self.takeovers.update(takeovers)
 
     def as_json(self) -> dict[str, object]:
         whole = {"kills": self.kills, **vars(self), "failures": [asdict(each) for each in self.failures]}
@@ -110,7 +113,10 @@ class Figures:
         ]
         if self.fuzzed is not None:
             rows.append(("inputs to the wire codec, guided by coverage", _fuzzed(self.fuzzed)))
-        return rows + [(f"takeover after {kind}", _takeovers(seconds)) for kind, seconds in self.takeovers.items()]
+        return rows + [
+            (f"takeovers from a leader that was {kind}", _takeovers(seconds))
+            for kind, seconds in self.takeovers.items()
+        ]
 
     def _minutes(self) -> list[tuple[int, int]]:
         return sorted(self.most_in_60s.items())

@@ -24,7 +24,9 @@ def test_a_small_soak_lives_through_all_of_it_and_writes_its_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = tmp_path / "figures.json"
-    code = main(["--kills", "2", "--weeks", "0", "--seconds", "0", "--seed", "7", "--json", str(written)])
+    code = main(
+        ["--kills", "2", "--takeovers", "0", "--weeks", "0", "--seconds", "0", "--seed", "7", "--json", str(written)]
+    )
     said = capsys.readouterr()
     assert code == 0, said.err
     told = json.loads(written.read_text(encoding="utf-8"))
@@ -62,6 +64,7 @@ def test_every_kill_and_every_week_that_is_asked_for_is_somebodys_job() -> None:
 
 def test_what_processes_tell_is_added_up() -> None:
     heard = figures()
+    heard.hear({"takeovers": {"killed": [4.0, 4.2, 4.1]}, "rate": 120, "most_in_60s": 97}, "python -m again")
     for news in (
         {"survived": "lease_taken"},
         {"survived": "at random"},
@@ -70,7 +73,8 @@ def test_what_processes_tell_is_added_up() -> None:
     ):
         heard.hear(news, "python -m again")
     assert (heard.kills, heard.calls, heard.untraced, heard.weeks) == (2, 200, 6, 1)
-    assert heard.most_in_60s == {60: 44}
+    assert heard.most_in_60s == {60: 44, 120: 97}
+    assert ("takeovers from a leader that was killed", "3: median 4.10 s, worst 4.20 s") in heard.rows()
     assert heard.faults == {"hang": 4}
     assert ("... at named points", "1 at 1 points") in heard.rows()
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from random import Random
 from signal import SIGKILL
 
+from refreshd.core.canary import WITHOUT_CANARY
 from refreshd.crash import Point, Write
 from refreshd.ledger import Ledger
 from refreshd.postgres import open_database
@@ -29,8 +30,9 @@ RATE = 6000
 """High enough for a life to come to every point within seconds."""
 DAY = timedelta(days=1)
 LONGEST_LIFE_SECONDS = 60.0
-LARGE = 24
-"""Clients who leave at once where a plan is to be large enough for a canary; some logins are shared, and stay."""
+_LARGE_PLANS = (Write.ADMIT, Write.HOLD_BACK)
+LARGE = WITHOUT_CANARY + 2
+"""Logins that leak at once where a plan is to begin with a canary: more than that, and less than half of all."""
 ACTIVE, INACTIVE = 60, 6
 HUGE_BYTES = 100_000
 
@@ -73,7 +75,7 @@ def fate_at(point: str, chance: Random) -> Fate:
     env = {"REFRESHD_CRASH_AT": f"{point}:{(time := chance.randint(1, 4) if point in OFTEN else 1)}"}
     if point.startswith(Write.MARK_MANUAL):
         env["REFRESHD_MANUAL_REFRESH"] = "stale"
-    if point.startswith((Write.ADMIT, Write.HOLD_BACK)):
+    if point.startswith(_LARGE_PLANS):
         env |= {f"REFRESHD_{name.upper()}": value for name, value in _UNCAPPED.items()}
     return Fate(point=point, time=time, env=env)
 
@@ -115,8 +117,10 @@ class Campaign:
         self.here.flinks.add_faults(fate.faults)
         began = self.here.dates.now()
         async with self.here.started("run", env={**_OFTEN_ENOUGH, **fate.env}) as process:
-            await self._live(process, fate)
-        self.last_words = process.words
+            try:
+                await self._live(process, fate)
+            finally:
+                self.last_words = process.words
         self.here.flinks.faults.clear()
         self.here.flinks.world.logins.update(self._unknown)
         await self.promises.hold(began)
@@ -124,7 +128,8 @@ class Campaign:
 
     async def _live(self, process: Process, fate: Fate) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.company.live_beside(process))
+            if not (fate.point or "").startswith(_LARGE_PLANS):  # these need a company that stays as it is
+                group.create_task(self.company.live_beside(process))
             if fate.leading:
                 await process.logged("leading")
             if fate.point is None:
@@ -153,18 +158,22 @@ class Campaign:
             self.here.flinks.world.logins.clear()
         if point.startswith(Write.RELEASE_CREDENTIAL):
             await self._have_a_credential_refused()
-        if point.startswith((Write.ADMIT, Write.HOLD_BACK)):
+        if point.startswith(_LARGE_PLANS):
             await self._many_leave()
         await self.company.leave(12 if point.startswith(f"{Write.HOLD}.") else 2)
         await self.company.approve()
         self.here.flinks.add_faults(faults for write, faults in _SICK.items() if point.startswith(f"{write}."))
 
     async def _many_leave(self) -> None:
-        """At once, and all of them refreshed until then: first everybody has returned."""
+        """At once, and all of them refreshed until then; first everybody returns, and whatever is open comes to its end."""
         await self.company.come_back(list(self.company.gone))
-        await self.company.approve()
-        await self.here.once(**_UNCAPPED)
-        await self.company.leave(LARGE)
+        has_left = False
+        while not has_left:
+            await self.company.approve()
+            await self.here.once(**_UNCAPPED)
+            self.here.forward(8 * DAY)
+            await self._bury()
+            has_left = await self.company.many_leave(LARGE)
 
     async def _have_a_credential_refused(self) -> None:
         self.here.flinks.add_faults(["deny@GenerateAuthorizeToken"])

@@ -11,6 +11,8 @@ from tests.support.restless import Restless
 from tests.support.world import World, operation_at_flinks
 
 COMMIT_GROUP = timedelta(seconds=1)
+FETCHED_DATA_KEPT = timedelta(days=89)
+"""By default it is ninety."""
 PERMIT_SECONDS = 1.0
 JITTER_SECONDS = 0.5
 SPANS_SECONDS = (5, 15, 30)
@@ -46,18 +48,18 @@ _HOLES = {
     "an active login that was judged disabled": """
         SELECT count(*) FROM login WHERE verdict = 'disabled' AND active AND verdict_until > '-infinity'
     """,
-    "fetched, and the data are gone": """
-        SELECT count(*) FROM login
-        WHERE fetched_refresh_at IS NOT NULL
-            AND NOT EXISTS (
-                SELECT FROM account_data
-                WHERE account_data.login_id = login.login_id AND account_data.refreshed_at = login.fetched_refresh_at
-            )
-    """,
 }
+_LOST = """
+    SELECT count(*) FROM login
+    WHERE fetched_refresh_at > $1
+        AND NOT EXISTS (
+            SELECT FROM account_data
+            WHERE account_data.login_id = login.login_id AND account_data.refreshed_at = login.fetched_refresh_at
+        )
+"""
 _UNFETCHED = """
     SELECT count(*) FROM login
-    WHERE active
+    WHERE active AND refreshed_at > $1
         AND NOT EXISTS (
             SELECT FROM account_data
             WHERE account_data.login_id = login.login_id AND account_data.refreshed_at = login.refreshed_at
@@ -82,6 +84,7 @@ class Promises:
         assert not breaches, self._told(breaches[0])
         for hole, query in _HOLES.items():
             assert await self.here.sql.fetchval(query) == 0, hole
+        assert await self._of_data_still_kept(_LOST) == 0, "fetched, and the data are gone"
         self._the_budget_was_kept()
         await self._every_change_was_announced()
         await self._the_trace_is_complete(since)
@@ -130,4 +133,8 @@ class Promises:
         assert {verdicts[each] for each in self.here.inactive} <= {"disabled"}
         assert {verdicts[each] for each in self.here.active} <= {"fresh", "stale"}
         assert await self.here.sql.fetchval("SELECT count(*) FROM login WHERE intent IS NOT NULL") == 0
-        assert await self.here.sql.fetchval(_UNFETCHED) == 0
+        assert await self._of_data_still_kept(_UNFETCHED) == 0
+
+    async def _of_data_still_kept(self, query: str) -> int:
+        """About refreshes so young that no retention can have taken their data."""
+        return int(await self.here.sql.fetchval(query, self.here.dates.now() - FETCHED_DATA_KEPT))

@@ -16,7 +16,10 @@ from refreshd.simulator.audit import Breach, Rule
 from tests.support.process import Process
 from tests.support.world import World
 
+QUICK_MOVES = 40
 BETWEEN_MOVES_SECONDS = 0.15
+BETWEEN_LATER_MOVES_SECONDS = 1.5
+"""A life that is to reach a certain point needs a pass in which the guard has nothing new to hold."""
 IN_FLIGHT_SECONDS = 2.0
 """What was decided before a client came or went may arrive this much later: a permit lives a second, and this machine is busy."""
 FEW = 3
@@ -36,10 +39,12 @@ class Restless:
 
     async def live_beside(self, process: Process) -> None:
         """Ends by itself: cut off in the middle of a move, the company would not know what it has told the ledger."""
+        moves = 0
         while process.is_running:
             move = self.chance.choice((self._one_leaves, self._one_leaves, self._one_returns, self.approve))
             await move()
-            await asyncio.sleep(BETWEEN_MOVES_SECONDS)
+            moves += 1
+            await asyncio.sleep(BETWEEN_MOVES_SECONDS if moves < QUICK_MOVES else BETWEEN_LATER_MOVES_SECONDS)
 
     async def _one_leaves(self) -> None:
         await self.leave(1)
@@ -50,11 +55,32 @@ class Restless:
 
     async def leave(self, count: int) -> None:
         """At most half of the clients are ever away."""
-        clients = sorted({link.client_id for link in self.here.company.links} - set(self.gone))
-        leaving = self.chance.sample(clients, k=min(count, max(0, len(clients) - len(self.gone) - 1)))
-        self.gone += leaving
-        with self._not_told_yet(leaving):
-            await self.here.leave(*leaving)
+        clients = self._here()
+        await self._go(self.chance.sample(clients, k=min(count, max(0, len(clients) - len(self.gone) - 1))))
+
+    async def many_leave(self, logins: int) -> bool:
+        """So many clients at once that as many logins leak as are asked for; whether there are enough that are on at Flinks."""
+        leaving: list[str] = []
+        for client in self.chance.sample(clients := self._here(), k=len(clients)):
+            if len(self._leaking_without(leaving)) >= logins:
+                await self._go(leaving)
+                return True
+            leaving.append(client)
+        return False
+
+    def _here(self) -> list[str]:
+        return sorted({link.client_id for link in self.here.company.links} - set(self.gone))
+
+    def _leaking_without(self, clients: Collection[str]) -> frozenset[str]:
+        """Logins that are on at Flinks and belong to these clients alone."""
+        away = {*clients, *self.gone}
+        kept = {link.login_id for link in self.here.company.links if link.client_id not in away}
+        return self.here.switched_on() - kept
+
+    async def _go(self, clients: Collection[str]) -> None:
+        self.gone += clients
+        with self._not_told_yet(clients):
+            await self.here.leave(*clients)
 
     async def come_back(self, clients: Collection[str]) -> None:
         self.gone = [each for each in self.gone if each not in clients]

@@ -1,0 +1,26 @@
+"""Takeovers of a soak between two real copies, in a process of its own with a Postgres of its own; told as `company` tells its lives."""
+
+import argparse
+import asyncio
+import traceback
+
+from tests.soak.company import quiet_server, tell
+from tests.support.takeover import takeover_times
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak.takeovers")
+    parser.add_argument("--times", type=int, default=1, help="so many of each kind")
+    asked = parser.parse_args()
+    try:
+        with quiet_server() as server, server.database(migrated=True) as url:
+            seen = asyncio.run(takeover_times(url, asked.times))
+    except Exception:  # noqa: BLE001 - whatever it was, it is told
+        tell({"failed": "takeovers", "seed": 0, "told": traceback.format_exc()})
+        return 1
+    tell({"takeovers": seen.seconds, "rate": seen.rate_per_minute, "most_in_60s": seen.most_calls_in_60s})
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -23,6 +23,7 @@ async def test_a_kill_at_every_named_point_is_healed(database_url: str, share: i
     async with campaign(database_url, seed=100 + share) as killing:
         for point in POINTS[share::SHARES]:
             await killing.one_life(fate_at(point, chance))
+        assert not killing.missed
 
 
 @pytest.mark.usefixtures("quick_tries")

@@ -4,13 +4,15 @@ python -m tests.soak --kills 2000 --takeovers 20 --weeks 50 --seconds 300 --seed
 python -m tests.soak --replay 10004              one company again, as a failure names it
 
 Companies whose refreshd is killed again and again, so many at a time as there are shards; random weeks in virtual time; the fuzzer; and
-takeovers between real processes. What fails is told with the command that plays it again, all else goes on, and the end is 1.
+takeovers between real processes. What fails is told with the command that plays it again, all else goes on, and the end is 1. Who
+interrupts it gets the figures so far.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,15 +26,17 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.soak.company import whole_round
-from tests.soak.figures import Figures, Fuzzed
+from tests.soak.figures import Figures
 from tests.support.documents import ROOT
 
-COMPANY, WEEKS, TAKEOVERS, FUZZ = "tests.soak.company", "tests.soak.weeks", "tests.soak.takeovers", "tests.fuzz"
+COMPANY, WEEKS, TAKEOVERS = "tests.soak.company", "tests.soak.weeks", "tests.soak.takeovers"
+FUZZING = "tests.soak.fuzzing"
 TIGHT_SHARE = 0.05
 """Of all kills, in companies under a tight rate: their lives are long."""
 TIGHT_ROUND = 12
-WEEKS_AT_ONCE = 10
-_SEEDS = 10_000
+WEEKS_AT_ONCE = 5
+PATIENCE_SECONDS = 20.0
+_SEEDS, _TIGHT = 10_000, 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +52,17 @@ class Job:
 
 
 def jobs(asked: argparse.Namespace) -> Iterator[Job]:
-    """The longest first."""
+    """What takes longest and works least comes first."""
     first = asked.seed * _SEEDS
     tight = round(asked.kills * TIGHT_SHARE)
-    for number, lives in enumerate(shares(tight, TIGHT_ROUND)):
-        yield Job(module=COMPANY, argv=("--seed", str(first + 5_000 + number), "--lives", str(lives), "--tight"))
-    for number, lives in enumerate(shares(asked.kills - tight, whole_round())):
-        yield Job(module=COMPANY, argv=("--seed", str(first + number), "--lives", str(lives)))
     if asked.takeovers:
         yield Job(module=TAKEOVERS, argv=("--times", str(asked.takeovers)))
+    for number, lives in enumerate(shares(tight, TIGHT_ROUND)):
+        yield Job(module=COMPANY, argv=("--seed", str(first + _TIGHT + number), "--lives", str(lives), "--tight"))
+    if asked.seconds:
+        yield Job(module=FUZZING, argv=("--seconds", str(asked.seconds), "--seed", str(asked.seed)))
+    for number, lives in enumerate(shares(asked.kills - tight, whole_round())):
+        yield Job(module=COMPANY, argv=("--seed", str(first + number), "--lives", str(lives)))
     begins = first
     for count in shares(asked.weeks, WEEKS_AT_ONCE):
         yield Job(module=WEEKS, argv=("--seed", str(begins), "--count", str(count)))
@@ -76,7 +82,15 @@ class Soak:
         self._places = asyncio.Semaphore(shards)
         self._began = time.monotonic()
 
-    async def run(self, work: Sequence[Job]) -> None:
+    async def run(self, work: Sequence[Job]) -> bool:
+        """Whether it came to its end."""
+        async with asyncio.TaskGroup() as group:
+            everything = group.create_task(self._all(work))
+            for sign in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(sign, everything.cancel)
+        return not everything.cancelled()
+
+    async def _all(self, work: Sequence[Job]) -> None:
         async with asyncio.TaskGroup() as group:
             for each in work:
                 group.create_task(self._one(each))
@@ -93,8 +107,7 @@ class Soak:
                     self._hear(line, job)
                 code = await process.wait()
             finally:
-                if process.returncode is None:
-                    process.terminate()
+                await _stop(process)
             self._say(f"ends with {code}: {job.command}; {self.figures.kills:,} kills survived so far")
             if code not in {0, 1}:
                 self._hear(json.dumps({"failed": f"its process, with {code}", "seed": 0, "told": ""}).encode(), job)
@@ -109,14 +122,16 @@ class Soak:
         sys.stderr.write(f"{time.monotonic() - self._began:6.0f} s  {text}\n")
 
 
-def fuzz(seconds: int, seed: int) -> Fuzzed:
-    """Wherever the fuzzer may leave a crash's input: here."""
-    began = time.monotonic()
-    argv = [sys.executable, "-m", FUZZ, "--seconds", str(seconds), "--seed", str(seed)]
-    ran = subprocess.run(argv, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own module
-    if ran.returncode:
-        sys.stderr.write(ran.stderr)
-    return Fuzzed.read(ran.stderr, seconds=time.monotonic() - began, code=ran.returncode)
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """One that still runs is told to end, so that its Postgres goes with it; if it does not listen, it is killed."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
 
 
 def commit() -> str:
@@ -132,9 +147,7 @@ def soak(asked: argparse.Namespace) -> Figures:
         commit=commit(),
         cores=os.cpu_count() or 0,
     )
-    asyncio.run(Soak(figures, asked.shards).run(list(jobs(asked))))
-    if asked.seconds:
-        figures.fuzzed = fuzz(asked.seconds, asked.seed)
+    figures.interrupted = not asyncio.run(Soak(figures, asked.shards).run(list(jobs(asked))))
     figures.seconds = round(time.monotonic() - began, 1)
     return figures
 
@@ -149,7 +162,7 @@ def show(figures: Figures) -> None:
 
 
 def replay(seed: int) -> int:
-    tight = ["--tight"] if seed % _SEEDS >= 5_000 else []
+    tight = ["--tight"] if seed % _SEEDS >= _TIGHT else []
     argv = [sys.executable, "-m", COMPANY, "--seed", str(seed), *tight]
     return subprocess.run(argv, check=False, cwd=ROOT).returncode  # noqa: S603 - our own module
 
@@ -159,7 +172,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=2_000)
     parser.add_argument("--weeks", type=int, default=50, help="random stories of two weeks each, in virtual time")
     parser.add_argument("--takeovers", type=int, default=20, help="of each kind, between real processes")
-    parser.add_argument("--seconds", type=int, default=300, help="for the fuzzer; 0 leaves it out")
+    parser.add_argument("--seconds", type=int, default=300, help="for the fuzzer")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shards", type=int, default=3)
     parser.add_argument("--json", type=Path, help="where to write the figures")
@@ -175,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     show(figures)
     if asked.json:
         asked.json.write_text(json.dumps(figures.as_json(), indent=2) + "\n", encoding="utf-8")
-    return 1 if figures.failures or (figures.fuzzed and figures.fuzzed.failed) else 0
+    return 1 if figures.failures or figures.interrupted else 0
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ import argparse
 import asyncio
 import json
 import logging
+import signal
+import sys
 import tempfile
 import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from random import Random
@@ -58,11 +60,12 @@ async def live(server: PostgresServer, seed: int, lives: int, *, tight: bool) ->
         now = "its foundation"
         try:
             with server.database(migrated=True) as url:
-                async with campaign(url, seed, rate_per_minute=rate) as killing, books_told(killing, seed):
+                async with campaign(url, seed, rate_per_minute=rate) as killing:
                     while waiting:
                         fate = waiting.popleft()
                         now = f"life {lives - len(waiting)}, {fate}"
                         await _one_life(killing, fate)
+                        _tell_books(killing, f"company {seed}, founded {failed + 1} times")
                     now = "healing"
         except Exception:  # noqa: BLE001 - whatever it was, it is told, and the other lives are lived
             failed += 1
@@ -71,28 +74,21 @@ async def live(server: PostgresServer, seed: int, lives: int, *, tight: bool) ->
 
 
 async def _one_life(killing: Campaign, fate: Fate) -> None:
+    before = killing.deaths.copy()
     try:
         await killing.one_life(fate)
     except BaseException as error:
         error.add_note("\n".join(killing.last_words.splitlines()[-LAST_WORDS:]))
         raise
-    tell({"survived": fate.point or "at random", "fate": str(fate)})
+    [how] = killing.deaths - before
+    tell({"survived": how, "fate": str(fate)})
 
 
-@asynccontextmanager
-async def books_told(killing: Campaign, seed: int) -> AsyncIterator[None]:
-    """However the block ends, and without what heals after it."""
-    try:
-        yield
-    finally:
-        _tell_books(killing, seed)
-
-
-def _tell_books(killing: Campaign, seed: int) -> None:
+def _tell_books(killing: Campaign, of: str) -> None:
     audit = killing.here.flinks.audit
     tell(
         {
-            "books": seed,
+            "books": of,
             "rate": killing.promises.rate_per_minute,
             "calls": audit.calls_counted,
             "most_in_60s": killing.promises.most_in_60s,
@@ -115,7 +111,8 @@ def hurried() -> Iterator[None]:
 
 @contextmanager
 def quiet_server() -> Iterator[PostgresServer]:
-    """A Postgres of this process's own, which logs no calls."""
+    """A Postgres of this process's own, which logs no calls, and goes with it also when it is told to end (SIGTERM)."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with tempfile.TemporaryDirectory(prefix="refreshd-soak-") as directory:
         Path(directory).chmod(0o755)  # a server that root starts runs as somebody else

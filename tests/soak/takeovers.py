@@ -18,7 +18,16 @@ def main() -> int:
     except Exception:  # noqa: BLE001 - whatever it was, it is told
         tell({"failed": "takeovers", "seed": 0, "told": traceback.format_exc()})
         return 1
-    tell({"takeovers": seen.seconds, "rate": seen.rate_per_minute, "most_in_60s": seen.most_calls_in_60s})
+    tell({"takeovers": seen.seconds})
+    tell(
+        {
+            "books": "takeovers",
+            "rate": seen.rate_per_minute,
+            "most_in_60s": seen.most_calls_in_60s,
+            "calls": 0,
+            "faults": {},
+        }
+    )
     return 0
 
 

@@ -9,10 +9,11 @@ import pytest
 from refreshd.crash import POINTS
 from tests.soak.__main__ import COMPANY, WEEKS, arguments, jobs, main, shares
 from tests.soak.company import TIGHT_RATES, fates, rate_of, whole_round
-from tests.soak.figures import Figures, Fuzzed
+from tests.soak.figures import Figures
+from tests.soak.fuzzing import last_words
 from tests.support.kills import RATE
 
-BOOKS = {"books": 1, "rate": 60, "calls": 100, "most_in_60s": 41, "faults": {"hang": 2}, "untraced": 3}
+BOOKS = {"books": "company 1", "rate": 60, "calls": 100, "most_in_60s": 41, "faults": {"hang": 2}, "untraced": 3}
 
 
 def figures() -> Figures:
@@ -64,38 +65,39 @@ def test_every_kill_and_every_week_that_is_asked_for_is_somebodys_job() -> None:
 
 def test_what_processes_tell_is_added_up() -> None:
     heard = figures()
-    heard.hear({"takeovers": {"killed": [4.0, 4.2, 4.1]}, "rate": 120, "most_in_60s": 97}, "python -m again")
+    later = {**BOOKS, "calls": 110, "most_in_60s": 44}
     for news in (
         {"survived": "lease_taken"},
         {"survived": "at random"},
         BOOKS,
-        {**BOOKS, "most_in_60s": 44, "weeks": 1},
+        later,
+        {**BOOKS, "books": "weeks of 1", "rate": 30, "most_in_60s": 29},
+        {"weeks": 1},
+        {"takeovers": {"killed": [4.0, 4.2, 4.1]}},
     ):
         heard.hear(news, "python -m again")
-    assert (heard.kills, heard.calls, heard.untraced, heard.weeks) == (2, 200, 6, 1)
-    assert heard.most_in_60s == {60: 44, 120: 97}
-    assert ("takeovers from a leader that was killed", "3: median 4.10 s, worst 4.20 s") in heard.rows()
+    assert (heard.kills, heard.calls, heard.untraced, heard.weeks) == (2, 210, 6, 1)
+    assert heard.most_in_60s == {30: 29, 60: 44}
     assert heard.faults == {"hang": 4}
-    assert ("... at named points", "1 at 1 points") in heard.rows()
+    assert ("... at named points", f"1, at 1 of {len(POINTS)}") in heard.rows()
+    assert ("takeovers from a leader that was killed", "3: median 4.10 s, worst 4.20 s") in heard.rows()
+    assert json.loads(json.dumps(heard.as_json()))["most_in_60s"] == {"30": 29, "60": 44}
+
+
+def test_what_nobody_understands_is_an_error() -> None:
+    with pytest.raises(ValueError, match="nobody understands"):
+        figures().hear({"surviving": 1}, "python -m again")
 
 
 def test_a_failure_says_how_to_play_it_again() -> None:
-    heard = figures()
-    heard.hear(
-        {"failed": "life 3, lease_taken:1", "seed": 10_003, "told": "Traceback"},
-        "python -m tests.soak.company --seed 10003",
-    )
+    heard, again = figures(), "python -m tests.soak.company --seed 10003"
+    heard.hear({"failed": "life 3, lease_taken:1", "seed": 10_003, "told": "Traceback"}, again)
     [failure] = heard.failures
-    assert (failure.seed, failure.when, failure.replay) == (
-        10_003,
-        "life 3, lease_taken:1",
-        "python -m tests.soak.company --seed 10003",
-    )
-    assert ("lives that failed", "1") in heard.rows()
+    assert (failure.seed, failure.when, failure.replay) == (10_003, "life 3, lease_taken:1", again)
+    assert ("what failed", "1") in heard.rows()
 
 
 def test_the_fuzzers_last_words_are_read() -> None:
     said = "stat::number_of_executed_units: 53426\nstat::slowest_unit_time_sec: 0\nstat::peak_rss_mb: 66\n"
-    fuzzed = Fuzzed.read(said, seconds=7.06, code=0)
-    assert fuzzed == Fuzzed(executions=53_426, seconds=7.1, slowest_seconds=0, peak_mb=66)
-    assert Fuzzed.read("crashed", seconds=1.0, code=77).failed
+    expected = {"executions": 53_426, "seconds": 7.1, "slowest_seconds": 0, "peak_mb": 66}
+    assert last_words(said, seconds=7.06) == expected

@@ -17,9 +17,10 @@ def live(server: PostgresServer, seed: int) -> bool:
     except Exception:  # noqa: BLE001 - whatever it was, it is told, and other weeks are lived through
         tell({"failed": "weeks", "seed": seed, "told": traceback.format_exc()})
         return False
+    tell({"weeks": 1})
     tell(
         {
-            "weeks": seed,
+            "books": f"weeks of {seed}",
             "rate": RATE,
             "calls": audit.calls_counted,
             "most_in_60s": audit.most_in_60s,

@@ -35,6 +35,7 @@ LARGE = WITHOUT_CANARY + 2
 """Logins that leak at once where a plan is to begin with a canary: more than that, and less than half of all."""
 ACTIVE, INACTIVE = 60, 6
 HUGE_BYTES = 100_000
+AT_RANDOM = "at random"
 
 OFTEN = frozenset({Point.CALL_LEAVES, Point.CALL_ANSWERED, Write.RECORD.committed, Write.RECORD.uncommitted})
 
@@ -104,6 +105,8 @@ class Campaign:
     promises: Promises
     chance: Random
     deaths: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    """Points that a life did not come to in time; it was killed wherever it was."""
     last_words: str = ""
     """What the process said that was killed last."""
     _unknown: dict[str, Login] = field(default_factory=dict)
@@ -124,7 +127,6 @@ class Campaign:
         self.here.flinks.faults.clear()
         self.here.flinks.world.logins.update(self._unknown)
         await self.promises.hold(began)
-        self.deaths[fate.point or "at random"] += 1
 
     async def _live(self, process: Process, fate: Fate) -> None:
         async with asyncio.TaskGroup() as group:
@@ -139,8 +141,21 @@ class Campaign:
                 await process.logged("leading")
                 await asyncio.sleep(self.chance.uniform(0.0, 2.0))
                 process.terminate()
-            ran = await process.ended(LONGEST_LIFE_SECONDS)
-        assert ran.code == -SIGKILL, f"{fate} was not reached; it ended with {ran.code}:\n{process.words}"
+            was_reached = await self._meets(process, fate)
+            ran = await process.ended()
+        assert ran.code == -SIGKILL, f"{fate}: it ended with {ran.code}:\n{process.words}"
+        self.deaths[fate.point if fate.point and was_reached else AT_RANDOM] += 1
+
+    async def _meets(self, process: Process, fate: Fate) -> bool:
+        """Whether it has met its fate; killed here where it would never meet it, because the company or Flinks went another way."""
+        try:
+            async with asyncio.timeout(LONGEST_LIFE_SECONDS):
+                await process.gone()
+        except TimeoutError:
+            process.kill()
+            self.missed[fate.point or AT_RANDOM] += 1
+            return False
+        return True
 
     async def _bury(self) -> None:
         """A day went by in dates; on the database's clock too, whatever was to rest has rested, and the lease has run out."""
@@ -169,8 +184,9 @@ class Campaign:
         await self.company.come_back(list(self.company.gone))
         has_left = False
         while not has_left:
-            await self.company.approve()
-            await self.here.once(**_UNCAPPED)
+            for _ in range(2):
+                await self.company.approve()
+                await self.here.once(**_UNCAPPED)
             self.here.forward(8 * DAY)
             await self._bury()
             has_left = await self.company.many_leave(LARGE)

@@ -110,6 +110,10 @@ class Process:
         if self.is_running:
             self._process.send_signal(sign)
 
+    async def gone(self) -> None:
+        """Wait for its end, however it comes."""
+        await self._process.wait()
+
     async def ended(self, within_seconds: float = 4 * PATIENCE_SECONDS) -> Ran:
         """How it ended, once it has."""
         try:

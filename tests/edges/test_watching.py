@@ -23,6 +23,7 @@ from refreshd.migrate import MigrationStatus
 from refreshd.once import Tally
 from refreshd.pacing import Budget
 from refreshd.settings import Settings
+from refreshd.tracing import NoSpans
 from refreshd.watching import Watch
 from tests.support.observed import totals
 from tests.support.virtual_loop import VirtualClock, run_virtual
@@ -194,6 +195,33 @@ def test_who_has_lost_the_lease_is_no_leader_from_that_moment_on_and_is_told_of_
         assert value("refreshd_leader") == 0
         assert value("refreshd_database_up") == 0
         assert value("refreshd_task_failures_total", {"task": "lease"}) == 1
+
+    _played(story)
+
+
+def test_a_pass_that_a_lost_database_breaks_off_ends_its_span_with_the_reason() -> None:
+    class Heard(NoSpans):
+        def __init__(self) -> None:
+            self.told: list[object] = []
+
+        def on_pass_started(self, at: datetime) -> None:
+            self.told.append(at)
+
+        def on_pass_broken(self, reason: str, at: datetime) -> None:
+            self.told += [reason, at]
+
+    async def story() -> None:
+        watch = _watch()
+        watch.spans = heard = Heard()
+        watch.lead()
+        watch.on_pass_started()
+        began = heard.told[0]
+        await asyncio.sleep(3)
+        watch.leadership_failed(LedgerUnavailable("it is away"))
+        watch.leadership_failed(LedgerUnavailable("it is away"))
+        assert isinstance(began, datetime)
+        reason, at = heard.told[1:]
+        assert (reason, isinstance(at, datetime) and round((at - began).total_seconds())) == ("database", 3)
 
     _played(story)
 

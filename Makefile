@@ -50,9 +50,10 @@ dashboards: $(READY) ## write grafana/dashboards/*.json anew from the code besid
 screenshots: $(READY) ## draw every picture of the documents anew; needs prometheus, node, npm, chromium and pngquant
 	$(BIN)/python -m tests.screenshots
 
-bench: $(READY) ## logins per second with the budget lifted, and scrapes during a pass over a million, beside the least that any program would do; PAIRS=, LOGINS=, SCRAPED=
+bench: $(READY) ## logins per second with the budget lifted, scrapes during a pass over a million and what holds the event loop in it, beside the least that any program would do; PAIRS=, LOGINS=, SCRAPED=
 	PAIRS=$(PAIRS) LOGINS=$(LOGINS) $(BIN)/python -m tests.bench
 	SCRAPED=$(SCRAPED) $(BIN)/python -m tests.bench.scrapes
+	SCRAPED=$(SCRAPED) $(BIN)/python -m tests.bench.stretches
 
 soak: $(READY) ## kills by the thousand, random weeks, the fuzzer, takeovers, and their figures; KILLS=2000, TAKEOVERS=20, WEEKS=50, SECONDS=300, SEED=1, SHARDS=3, JSON=, REPLAY=
 	$(BIN)/python -m tests.soak $(if $(REPLAY),--replay $(REPLAY)) $(if $(JSON),--json $(JSON)) --kills $(or $(KILLS),2000) \

@@ -51,7 +51,7 @@ _FILL = (
 )
 
 
-async def _fill(url: str) -> None:
+async def fill(url: str) -> None:
     session = await asyncpg.connect(url, server_settings={"search_path": SCHEMA})
     for statement in _FILL:
         await session.execute(statement, *((SCRAPED,) if "$1" in statement else ()), timeout=600)
@@ -123,7 +123,7 @@ def _show(name: str, took: list[float]) -> None:
 
 
 async def _measure(url: str, address: str) -> None:
-    await _fill(url)
+    await fill(url)
     env = {**settings_of(url, address), "REFRESHD_RATE_PER_MINUTE": "30", "REFRESHD_LISTEN": "127.0.0.1:0"}
     async with _bare() as bare, _daemon(env) as daemon:
         metrics = f"{(await daemon.logged('serving'))['address']}/metrics"

@@ -22,10 +22,12 @@ $(READY): requirements/dev.txt pyproject.toml refreshd/__init__.py
 	@touch $@
 
 test: $(READY) core-coverage ## all tests that this machine allows; names what it does not
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal --ignore tests/core
 
 core-coverage: $(READY) ## the core's own tests, which must take every branch
-	$(BIN)/python -m coverage run -m pytest --quiet tests/core
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest --numprocesses $(JOBS) --quiet tests/core
+	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
 lint: $(READY) ## format, lint, types, imports

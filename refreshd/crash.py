@@ -20,6 +20,7 @@ class Write(StrEnum):
     HOLD = "hold"
     ADMIT = "admit"
     HOLD_BACK = "hold_back"
+    UNDO = "undo"
     CLOSE_PLANS = "close_plans"
     ACCEPT_TOTALS = "accept_totals"
     SETTLE_STRAYS = "settle_strays"

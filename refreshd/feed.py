@@ -10,8 +10,8 @@ from pathlib import Path
 
 import structlog
 
+from refreshd.core.caps import GuardPolicy, allowance
 from refreshd.core.errors import DependencyDown, HeldByGuard, InputRejected, LeaseLost
-from refreshd.core.guard import GuardPolicy, allowance
 from refreshd.core.model import Term
 from refreshd.importer import ImportTerms, import_source
 from refreshd.ledger import Ledger

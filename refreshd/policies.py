@@ -10,9 +10,9 @@ from pydantic import SecretStr
 from refreshd.clock import ScaledClock, SystemClock
 from refreshd.core import timing
 from refreshd.core.agenda import Agenda
+from refreshd.core.caps import GuardPolicy
 from refreshd.core.conversation import Terms
 from refreshd.core.errors import SettingsError
-from refreshd.core.guard import GuardPolicy
 from refreshd.core.judge import JudgePolicy
 from refreshd.core.model import Credential, Operation
 from refreshd.core.retention import Retention

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from refreshd.core.canary import PlanUnderWay
+from refreshd.core.caps import Withheld
 from refreshd.core.effects import Effect
-from refreshd.core.guard import AdmittedPlan, GuardedPlan, Withheld
+from refreshd.core.guard import AdmittedPlan, GuardedPlan
 from refreshd.core.model import (
     CallTrace,
     Change,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from refreshd.core import guard, planner
+from refreshd.core import caps, planner
+from refreshd.core.caps import GuardPolicy, Withheld
 from refreshd.core.evidence import approval_runs
-from refreshd.core.guard import GuardPolicy, Withheld
 from refreshd.core.judge import JudgePolicy, judge
 from refreshd.core.model import Change, Evidence, LoginId, PlanId, Verdict, VerdictName
 from refreshd.core.plan import ChangeReason, HeldPlan, PlannedChange, PlanTotals
@@ -29,7 +29,7 @@ class PreviewLedger(Protocol):
 
     async def plan_totals(self, *, now: datetime) -> PlanTotals: ...
 
-    async def plans(self, *, closed_too: bool = False) -> Sequence[HeldPlan]: ...
+    async def plans(self, *, closed: int = 0) -> Sequence[HeldPlan]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ async def preview(
     )
     return Preview(
         logins=tally.logins,
-        proposed=tuple(tally.proposed(change, guard.weigh(change, totals, policy.guard)) for change in Change),
+        proposed=tuple(tally.proposed(change, caps.weigh(change, totals, policy.guard)) for change in Change),
         approved=tally.approved,
         held=await ledger.plans(),
         reassertions=tally.reassertions,

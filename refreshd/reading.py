@@ -144,8 +144,8 @@ class ReadingLedger(Protocol):
         """The newest first."""
         ...
 
-    async def plans(self, *, closed_too: bool = False) -> Sequence[HeldPlan]:
-        """Held, approved and rejected plans, the newest first."""
+    async def plans(self, *, closed: int = 0) -> Sequence[HeldPlan]:
+        """Held, approved, admitted and rejected plans, and so many closed ones; the newest first."""
         ...
 
     async def pause(self) -> Pause | None: ...

@@ -14,13 +14,15 @@ from typing import Protocol
 import structlog
 
 from refreshd.banks import BankLedger, Banks
-from refreshd.core import canary, guard, planner
+from refreshd.core import canary, caps, guard, planner
 from refreshd.core.canary import PlanUnderWay
-from refreshd.core.guard import AdmittedPlan, GuardedPlan, GuardPolicy, Withheld
+from refreshd.core.caps import GuardPolicy, Withheld
+from refreshd.core.guard import AdmittedPlan, GuardedPlan
 from refreshd.core.judge import JudgePolicy, judge
-from refreshd.core.model import Change, LoginId, PassId, PlanState, Term
-from refreshd.core.plan import HeldPlan, PlanTotals
+from refreshd.core.model import Change, LoginId, PassId, Term
+from refreshd.core.plan import PlanTotals
 from refreshd.ports import Clock, Leadership, PassLedger, PassRecord
+from refreshd.undoing import Undoings, UndoLedger
 
 _log = structlog.get_logger(__name__)
 
@@ -70,8 +72,8 @@ class _Pass:
     now: datetime
 
 
-class ReconcilerLedger(PassLedger, BankLedger, Protocol):
-    """What a pass needs, banks included."""
+class ReconcilerLedger(PassLedger, BankLedger, UndoLedger, Protocol):
+    """What a pass needs, banks and undoing included."""
 
 
 class Reconciler:
@@ -83,6 +85,7 @@ class Reconciler:
         self._clock = clock
         self._policy = policy
         self._banks = Banks(ledger)
+        self._undoings = Undoings(ledger, policy.guard)
         self._kept_house_on: date | None = None
 
     async def run(self) -> PassRecord:
@@ -143,6 +146,7 @@ class Reconciler:
 
     async def _change(self, this: _Pass, tally: _Tally) -> None:
         held_before = tally.held
+        await self._undo(this, tally)
         for change in Change:
             await self._weigh(this, change, tally)
             await self._carry_out(this, change, tally)
@@ -151,6 +155,18 @@ class Reconciler:
             await self._judge(this, tally)
         else:
             await self._ledger.accept_totals(now=this.now, if_before=this.now - ACCEPT_AFTER, term=this.term)
+
+    async def _undo(self, this: _Pass, tally: _Tally) -> None:
+        """What people asked to be undone becomes plans, before anything else takes of the day's enables."""
+        with tally.phase("guard"):
+            undone = await self._undoings.take_up(now=this.now, pass_id=this.pass_id, term=this.term)
+        for each in undone:
+            tally.more = tally.more or each.again
+            if each.withheld is not None:
+                tally.held += each.enables
+                tally.withheld.append(each.withheld)
+        if undone:
+            await self._judge(this, tally)
 
     async def _carry_out(self, this: _Pass, change: Change, tally: _Tally) -> None:
         """Of each plan that was approved or admitted, as many as its canaries allow; what they speak against is held."""
@@ -176,7 +192,7 @@ class Reconciler:
         """All that waits and no plan covers yet: held as a whole, admitted as a whole, or intended at once where it is little."""
         with tally.phase("guard"):
             totals = await self._ledger.plan_totals(now=this.now)
-            withheld = guard.weigh(change, totals, self._policy.guard)
+            withheld = caps.weigh(change, totals, self._policy.guard)
             if withheld:
                 await self._hold(this, change, withheld, tally)
                 return
@@ -192,7 +208,7 @@ class Reconciler:
         digest = await self._digest(change, this.now)
         admitted = guard.admit_whole(digest.plan_id(), digest.count, change, totals, self._policy.guard)
         if isinstance(admitted, AdmittedPlan):
-            until = this.now + guard.WINDOW
+            until = this.now + caps.WINDOW
             await self._ledger.admit(admitted, now=this.now, until=until, pass_id=this.pass_id, term=this.term)
             await self._judge(this, tally)
 
@@ -212,18 +228,7 @@ class Reconciler:
         digest = await self._digest(change, this.now)
         if not digest.count:
             return
-        held = HeldPlan(
-            plan_id=digest.plan_id(),
-            change=change,
-            state=PlanState.HELD,
-            held_at=this.now,
-            reason=withheld.reason,
-            sentence=withheld.sentence,
-            logins=digest.count,
-            remaining=digest.count,
-            allowance=withheld.allowance,
-            weighed=withheld.weighed,
-        )
+        held = caps.held(withheld, digest.plan_id(), change, digest.count, this.now)
         await self._ledger.hold(held, now=this.now, pass_id=this.pass_id, term=this.term)
         tally.held += digest.count
         tally.withheld.append(withheld)

@@ -77,8 +77,8 @@ CREATE TABLE reconcile_pass (
     failure text
 );
 
--- A plan is stored when the guard holds it, or admits one that is large enough for a canary (then `approved_*` say how long its word
--- lasts); its members are the logins that carry its plan_id.
+-- Every plan that the guard held or let through. Its members are the logins that carry its plan_id: those of a held one, and of one that
+-- is large enough for a canary (then `approved_*` say how long its word lasts); a small one is sent at once, so it is closed from the start.
 CREATE TABLE plan (
     plan_id text PRIMARY KEY CHECK (plan_id <> ''),
     change text NOT NULL CHECK (change IN ('disable', 'enable')),
@@ -255,6 +255,20 @@ CREATE TABLE decision (
     reason text NOT NULL,
     CHECK ((plan_id IS NULL) = (decision IN ('pause', 'resume')))
 );
+
+-- Plans that people asked to be undone, and what the pass that took each up has made of it. Who asked, when and why is the decision.
+CREATE TABLE undoing (
+    decision_id bigint PRIMARY KEY REFERENCES decision (decision_id),
+    undone text NOT NULL,
+    planned_at timestamptz,
+    pass_id bigint,
+    -- the plan of enables; NULL while it waits, and where there was nothing to enable
+    plan_id text,
+    CHECK ((planned_at IS NULL) = (pass_id IS NULL)),
+    CHECK ((planned_at IS NULL) <= (plan_id IS NULL))
+);
+
+CREATE UNIQUE INDEX undoing_waits ON undoing (undone) WHERE planned_at IS NULL;
 
 -- One row: whether people have stopped all vendor writes. A writer locks it FOR SHARE while it marks a change as sent, so that a pause
 -- waits for those that are being marked, and none is marked after it.

@@ -13,8 +13,8 @@ from refreshd.cli.options import AsJson, Config
 from refreshd.cli.screen import Screen, clean
 from refreshd.cli.session import ledger_settings, opened
 from refreshd.cli.start import run_async
+from refreshd.core.caps import allowance
 from refreshd.core.errors import InputRejected
-from refreshd.core.guard import allowance
 from refreshd.importer import ImportResult, ImportTerms, import_file
 from refreshd.settings import Settings
 

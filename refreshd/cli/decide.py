@@ -13,8 +13,8 @@ from refreshd.cli.screen import Screen, clean
 from refreshd.cli.session import ledger_settings, opened
 from refreshd.cli.shapes import pause_as_json
 from refreshd.cli.start import run_async
+from refreshd.core.caps import WINDOW
 from refreshd.core.errors import SettingsError
-from refreshd.core.guard import WINDOW
 from refreshd.settings import Settings
 
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the decision, and shown.")]

@@ -9,13 +9,14 @@ from refreshd import phrases, policies
 from refreshd.cli.plans import show_plan, show_since_then
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import Opened, opened, preview_policy
-from refreshd.cli.shapes import decision_as_json, moved_as_json, plan_as_json
+from refreshd.cli.shapes import decision_as_json, moved_as_json, plan_as_json, undo_as_json
 from refreshd.cli.styles import VERDICT_STYLES
-from refreshd.core import guard
+from refreshd.core import caps
 from refreshd.core.errors import PlanUnknown
 from refreshd.core.fate import Decision, Fate, Moved, fate_words, moved
 from refreshd.core.model import LoginId
 from refreshd.core.plan import HeldPlan, Weighed
+from refreshd.core.undo import Undo, said_of_undo
 from refreshd.preview import reason_beneath
 from refreshd.reading import PlanMember
 from refreshd.settings import Settings
@@ -30,6 +31,7 @@ class _Story:
     now_weighed: Weighed
     fates: Mapping[Fate, int]
     decisions: Sequence[Decision]
+    undo: Undo | None
 
     @property
     def moved(self) -> Sequence[Moved]:
@@ -46,6 +48,8 @@ async def tell_plan(screen: Screen, settings: Settings, prefix: str, *, show_all
         show_plan(screen, story.plan, here.now)
         show_since_then(screen, story.plan, story.fates)
         _show_decisions(screen, story.decisions)
+        if story.undo is not None:
+            screen.line(f"{said_of_undo(story.undo).capitalize()}.", indent=2)
         _show_moved(screen, story)
         await _show_members(screen, here, story, show_all=show_all)
 
@@ -59,9 +63,10 @@ async def _read(here: Opened, prefix: str) -> _Story:
     totals, policy = await ledger.plan_totals(now=here.now), policies.guard_policy(here.settings)
     return _Story(
         plan=plan,
-        now_weighed=guard.weighed(plan.change, totals, policy),
+        now_weighed=caps.weighed(plan.change, totals, policy),
         fates=await ledger.plan_fates(plan_id),
         decisions=await ledger.plan_decisions(plan_id),
+        undo=await ledger.undo_of(plan_id),
     )
 
 
@@ -131,6 +136,7 @@ async def _print_json(screen: Screen, here: Opened, story: _Story) -> None:
         "fates": dict(story.fates),
         "moved": [moved_as_json(each) for each in story.moved],
         "decisions": [decision_as_json(each) for each in story.decisions],
+        "undo": story.undo and undo_as_json(story.undo),
     }
     policy = preview_policy(here.settings)
     with screen.json_array(key="members", beside=head) as members:

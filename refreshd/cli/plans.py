@@ -18,8 +18,10 @@ from refreshd.core.model import PlanState
 from refreshd.core.plan import HeldPlan
 from refreshd.settings import Settings
 
+_CLOSED = 50
+
 ClosedToo = Annotated[
-    bool, typer.Option("--closed", metavar="", help="List also the plans that cover no login any more.")
+    bool, typer.Option("--closed", metavar="", help="List also the newest plans that cover no login any more.")
 ]
 
 
@@ -30,7 +32,7 @@ def plans(*, closed: ClosedToo = False, config: Config = None, as_json: AsJson =
 
 async def _plans(screen: Screen, settings: Settings, *, closed_too: bool, as_json: bool) -> None:
     async with opened(settings) as here:
-        found = await here.ledger.plans(closed_too=closed_too)
+        found = await here.ledger.plans(closed=_CLOSED if closed_too else 0)
         fates = {each.plan_id: await here.ledger.plan_fates(each.plan_id) for each in found}
     if as_json:
         screen.json([{**plan_as_json(each), "fates": dict(fates[each.plan_id])} for each in found])

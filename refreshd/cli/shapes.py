@@ -7,6 +7,7 @@ from refreshd.core.evidence import seen_at
 from refreshd.core.fate import Decision, Moved
 from refreshd.core.model import CallTrace, Pause
 from refreshd.core.plan import HeldPlan
+from refreshd.core.undo import Undo
 from refreshd.reading import Leader, Orphan, ScheduleEvent, StoredLogin, StoredPass
 
 
@@ -53,6 +54,10 @@ def plan_as_json(held: HeldPlan) -> dict[str, object]:
 
 def moved_as_json(each: Moved) -> dict[str, object]:
     return {"name": each.name, "then": each.then, "now": each.now}
+
+
+def undo_as_json(undo: Undo) -> dict[str, object]:
+    return {"asked_at": undo.asked_at, "taken_up_at": undo.planned_at, "plan_id": undo.plan_id}
 
 
 def decision_as_json(each: Decision) -> dict[str, object]:

@@ -21,27 +21,6 @@ class Fate(StrEnum):
     FORGOTTEN = "forgotten"
 
 
-class Undoing(StrEnum):
-    """What the undoing of a plan does about one login that it disabled (`undo.sql`)."""
-
-    ENABLED = "enabled"
-    INACTIVE = "inactive"
-    ON_AGAIN = "on_again"
-    UNDER_WAY = "under_way"
-    REFUSED = "refused"
-    FORGOTTEN = "forgotten"
-
-
-UNDOING_WORDS = {
-    Undoing.ENABLED: "to be enabled",
-    Undoing.INACTIVE: "left off: no active client",
-    Undoing.ON_AGAIN: "on again already",
-    Undoing.UNDER_WAY: "already on its way",
-    Undoing.REFUSED: "refused by Flinks",
-    Undoing.FORGOTTEN: "no longer in the ledger",
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """A person's word about a plan."""

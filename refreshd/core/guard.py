@@ -4,74 +4,27 @@ Only this module makes a `GuardedPlan` or a `GuardedChange`, and only those can 
 (`tests/test_architecture.py` looks for any other place that makes one). Nothing is dropped silently: what is not admitted comes back
 as `Withheld` or `Withdrawn`, with a sentence for the operator.
 
-How much may be disabled without a person (design section 6, rule 4):
-
-| ledger                                                      | a plan of N disables                         |
-|-------------------------------------------------------------|----------------------------------------------|
-| totals never accepted                                       | held: first_plan                             |
-| no active login at all                                      | held: empty_ledger                           |
-| fewer than half of the active logins last accepted          | held: shrunk_ledger                          |
-| N + disabled in 24 h > min(count, max(5, fraction x not off)) | held as a whole: count or fraction         |
-| else                                                        | admitted                                     |
-
-A plan of more than 20 that is admitted or approved begins with five of them (`core.canary`); one answer of Flinks that is not as
-expected, and the rest is held: canary.
+`core.caps` says how much may go without a person. A plan of more than 20 that is admitted or approved begins with five of them
+(`core.canary`); one answer of Flinks that is not as expected, and the rest is held: canary. Plans of enables too: an odd answer says
+that Flinks and refreshd no longer mean the same.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from itertools import islice
 
-from refreshd.core import canary
+from refreshd.core import canary, caps
 from refreshd.core.canary import PlanUnderWay
+from refreshd.core.caps import GuardPolicy, HoldReason, Withheld
 from refreshd.core.evidence import approval_runs
 from refreshd.core.model import Change, Evidence, LoginId, PlanId, PlanState
 from refreshd.core.plan import ChangeReason, Intent, Plan, PlannedChange, PlanTotals, Weighed
 
-ALWAYS_ALLOWED = 5
-"""A ledger so small that the fraction rounds to nothing may still lose this many logins a day."""
-
-WINDOW = timedelta(hours=24)
-"""The caps count over this span, and an approval lasts as long."""
-
-
-class HoldReason(StrEnum):
-    """Why a plan waits for `refreshd approve`; label values of `refreshd_guard_holds_total`."""
-
-    FIRST_PLAN = "first_plan"
-    EMPTY_LEDGER = "empty_ledger"
-    SHRUNK_LEDGER = "shrunk_ledger"
-    COUNT = "count"
-    FRACTION = "fraction"
-    CANARY = "canary"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardPolicy:
-    """The operator's caps: `REFRESHD_MAX_DISABLE_FRACTION` (0 to 1) and `REFRESHD_MAX_DISABLE_COUNT`."""
-
-    max_fraction: float
-    max_count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardedPlan:
-    """A plan that may be stored as intents. `outside_caps`: a person, or an earlier confirmation, has answered for it.
-
-    `canary`: the rest of the stored plan waits for what Flinks says about these.
-    """
-
-    plan: Plan
-    change: Change
-    outside_caps: bool
-    canary: bool = False
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmittedPlan:
-    """A plan within the caps, large enough to begin with a canary: it is stored, and carried out as an approved one is."""
+    """A plan within the caps, as it is stored; one that is large enough for a canary is carried out as an approved one is."""
 
     plan_id: PlanId
     change: Change
@@ -79,6 +32,20 @@ class AdmittedPlan:
     sentence: str
     allowance: int
     weighed: Weighed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardedPlan:
+    """A plan that may be stored as intents. `outside_caps`: a person, or an earlier confirmation, has answered for it.
+
+    `canary`: the rest of the stored plan waits for what Flinks says about these. `admitted`: it is intended as a whole, and stored so.
+    """
+
+    plan: Plan
+    change: Change
+    outside_caps: bool
+    canary: bool = False
+    admitted: AdmittedPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,87 +57,10 @@ class GuardedChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Withheld:
-    """Why a plan may not go ahead by itself; `allowance` is what the caps would let through in 24 h, `weighed` what spoke for it."""
-
-    reason: HoldReason
-    sentence: str
-    allowance: int
-    weighed: Weighed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
     """Why a stored intent is not sent after all."""
 
     reason: str
-
-
-def allowance(policy: GuardPolicy, logins: int) -> int:
-    """How many of `logins` may change in 24 h without approval."""
-    return min(policy.max_count, max(ALWAYS_ALLOWED, int(policy.max_fraction * logins)))
-
-
-def weigh(change: Change, totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
-    """Judge all waiting changes of one kind together; None lets them through."""
-    return _weigh(change, _waiting(change, totals), totals, policy)
-
-
-def _weigh(change: Change, waiting: int, totals: PlanTotals, policy: GuardPolicy) -> Withheld | None:
-    if not waiting:
-        return None
-    doubt = _implausible(totals) if change is Change.DISABLE else None
-    doubt = doubt or _beyond_caps(change, waiting, totals, policy)
-    if doubt is None:
-        return None
-    reason, sentence = doubt
-    limit = allowance(policy, totals.not_confirmed_off)
-    return Withheld(reason=reason, sentence=sentence, allowance=limit, weighed=weighed(change, totals, policy))
-
-
-def weighed(change: Change, totals: PlanTotals, policy: GuardPolicy) -> Weighed:
-    """The numbers of this moment by which a plan of such changes is judged."""
-    return Weighed(
-        logins=totals.logins,
-        active=totals.active,
-        not_confirmed_off=totals.not_confirmed_off,
-        changed_in_window=_changed(change, totals),
-        accepted_active=totals.accepted_active,
-        max_fraction=policy.max_fraction,
-        max_count=policy.max_count,
-    )
-
-
-def _changed(change: Change, totals: PlanTotals) -> int:
-    return totals.disables_in_window if change is Change.DISABLE else totals.enables_in_window
-
-
-def _waiting(change: Change, totals: PlanTotals) -> int:
-    return totals.disables_waiting if change is Change.DISABLE else totals.enables_waiting
-
-
-def _implausible(totals: PlanTotals) -> tuple[HoldReason, str] | None:
-    if totals.accepted_active is None:
-        sentence = "no plan of this ledger was ever approved; look at this first one before anything is disabled"
-        return HoldReason.FIRST_PLAN, sentence
-    if totals.active == 0:
-        sentence = f"the ledger has {totals.logins} logins and not one of them is active; is the client list complete?"
-        return HoldReason.EMPTY_LEDGER, sentence
-    if totals.active * 2 < totals.accepted_active:
-        sentence = f"active logins fell from {totals.accepted_active} to {totals.active}; is the client list complete?"
-        return HoldReason.SHRUNK_LEDGER, sentence
-    return None
-
-
-def _beyond_caps(
-    change: Change, waiting: int, totals: PlanTotals, policy: GuardPolicy
-) -> tuple[HoldReason, str] | None:
-    limit, done = allowance(policy, totals.not_confirmed_off), _changed(change, totals)
-    if waiting + done <= limit:
-        return None
-    before = f" after {done} in the last 24 hours" if done else ""
-    sentence = f"would {change} {waiting} of {totals.logins} logins{before}; at most {limit} a day go without approval"
-    return HoldReason.COUNT if limit == policy.max_count else HoldReason.FRACTION, sentence
 
 
 def admit(plan: Plan, change: Change, totals: PlanTotals, policy: GuardPolicy) -> GuardedPlan | Withheld:
@@ -180,27 +70,35 @@ def admit(plan: Plan, change: Change, totals: PlanTotals, policy: GuardPolicy) -
     list may have been loaded in between), it is weighed with what it holds.
     """
     kept = _only(plan, (each for each in plan.changes if each.change is change))
-    withheld = _weigh(change, max(_waiting(change, totals), len(kept.changes)), totals, policy)
-    if withheld:
-        return withheld
-    return GuardedPlan(plan=kept, change=change, outside_caps=False)
+    admitted = _within_caps(kept.plan_id, len(kept.changes), change, totals, policy, "sent at once")
+    if isinstance(admitted, Withheld):
+        return admitted
+    return GuardedPlan(plan=kept, change=change, outside_caps=False, admitted=admitted)
 
 
 def admit_whole(
     plan_id: PlanId, logins: int, change: Change, totals: PlanTotals, policy: GuardPolicy
 ) -> AdmittedPlan | Withheld:
-    """Let all that waits through as one plan with a canary, or withhold it."""
-    withheld = _weigh(change, max(_waiting(change, totals), logins), totals, policy)
+    """Let all that waits through as one plan, which begins with a canary where it is large, or withhold it."""
+    begins = f"{canary.CANARIES} begin, and the rest of {logins} goes when Flinks has confirmed these as expected"
+    return _within_caps(
+        plan_id, logins, change, totals, policy, begins if canary.wants_canary(logins) else "sent at once"
+    )
+
+
+def _within_caps(
+    plan_id: PlanId, logins: int, change: Change, totals: PlanTotals, policy: GuardPolicy, how: str
+) -> AdmittedPlan | Withheld:
+    withheld = caps.weigh(change, totals, policy, at_least=logins)
     if withheld:
         return withheld
-    sentence = f"within the caps; {canary.CANARIES} begin, and the rest of {logins} goes when Flinks has confirmed these as expected"
     return AdmittedPlan(
         plan_id=plan_id,
         change=change,
         logins=logins,
-        sentence=sentence,
-        allowance=allowance(policy, totals.not_confirmed_off),
-        weighed=weighed(change, totals, policy),
+        sentence=f"within the caps; {how}",
+        allowance=caps.allowance(policy, totals.not_confirmed_off),
+        weighed=caps.weighed(change, totals, policy),
     )
 
 
@@ -213,8 +111,8 @@ def hold_back(under_way: PlanUnderWay, change: Change, totals: PlanTotals, polic
     return Withheld(
         reason=HoldReason.CANARY,
         sentence=f"Flinks answered about {odd} in a way that was not expected ({answers.said or 'no words'}); the rest was not sent",
-        allowance=allowance(policy, totals.not_confirmed_off),
-        weighed=weighed(change, totals, policy),
+        allowance=caps.allowance(policy, totals.not_confirmed_off),
+        weighed=caps.weighed(change, totals, policy),
     )
 
 

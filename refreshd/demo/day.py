@@ -15,7 +15,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.table import Table
 
-from refreshd.core.guard import WINDOW
+from refreshd.core.caps import WINDOW
 from refreshd.core.judge import judge
 from refreshd.core.model import Lane, VerdictName
 from refreshd.core.plan import HeldPlan

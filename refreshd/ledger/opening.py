@@ -1,4 +1,4 @@
-"""A plan on its way into the ledger: held, or admitted for a day."""
+"""A plan on its way into the ledger: held, admitted for a day, or closed from the start, because all of it is intended at once."""
 
 from datetime import datetime
 
@@ -24,25 +24,24 @@ def exactly(weighed: int, covered: int) -> None:
         raise OthersWaitError
 
 
+def reason_of(plan: HeldPlan | AdmittedPlan) -> str:
+    return str(plan.reason) if isinstance(plan, HeldPlan) else WITHIN_CAPS
+
+
 def opening(
-    queries: Queries,
-    plan: HeldPlan | AdmittedPlan,
-    *,
-    now: datetime,
-    pass_id: PassId | None,
-    reason: str,
-    until: datetime | None = None,
+    queries: Queries, plan: HeldPlan | AdmittedPlan, *, now: datetime, pass_id: PassId, until: datetime | None = None
 ) -> Statement:
-    """`until` None: it is held."""
+    """`until` is the end of an admitted plan's day; None where nothing of the plan waits for it."""
+    at_once = PlanState.HELD if isinstance(plan, HeldPlan) else PlanState.CLOSED
     return queries["open"](
         plan_id=plan.plan_id,
         change=plan.change.value,
-        state=(PlanState.HELD if until is None else PlanState.ADMITTED).value,
+        state=(at_once if until is None else PlanState.ADMITTED).value,
         until=until,
         canary=until is not None and wants_canary(plan.logins),
         now=now,
         pass_id=pass_id,
-        reason=str(reason),
+        reason=reason_of(plan),
         sentence=plan.sentence,
         logins=plan.logins,
         allowance=plan.allowance,

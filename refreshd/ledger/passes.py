@@ -6,14 +6,15 @@ from datetime import datetime
 from uuid import UUID
 
 from refreshd.core.canary import PlanUnderWay
-from refreshd.core.guard import WINDOW, AdmittedPlan, GuardedPlan, Withheld
+from refreshd.core.caps import WINDOW, Withheld
+from refreshd.core.guard import AdmittedPlan, GuardedPlan
 from refreshd.core.model import Change, Evidence, LoginId, PassId, PlanId, Term, Verdict
 from refreshd.core.plan import ChangeReason, HeldPlan, PlannedChange, PlanTotals
 from refreshd.core.totals import Deadlines, LedgerTotals
 from refreshd.crash import Write
 from refreshd.fence import fenced
 from refreshd.ledger import rows
-from refreshd.ledger.opening import WITHIN_CAPS, OthersWaitError, exactly, opening
+from refreshd.ledger.opening import OthersWaitError, exactly, opening, reason_of
 from refreshd.ledger.totals import clock, deadlines, totals
 from refreshd.ports import PassRecord
 from refreshd.postgres import Database, Statement
@@ -110,6 +111,8 @@ class PassQueries:
         )
         async with fenced(self._database, term, Write.INTEND) as session:
             intended = int(await session.fetchval(*query))
+            if plan.admitted is not None and intended:
+                await session.execute(*opening(self._plan, plan.admitted, now=now, pass_id=pass_id))
             if plan.canary:
                 members = [each.login_id for each in changes]
                 for plan_id in {each.approved_by for each in changes}:
@@ -117,7 +120,7 @@ class PassQueries:
         return intended
 
     async def hold(self, held: HeldPlan, *, now: datetime, pass_id: PassId, term: Term) -> None:
-        opened = opening(self._plan, held, now=now, pass_id=pass_id, reason=held.reason)
+        opened = opening(self._plan, held, now=now, pass_id=pass_id)
         async with fenced(self._database, term, Write.HOLD) as session:
             await session.execute(*opened)
             await session.execute(*self._cover(held, "held", now, pass_id, term), timeout=WHOLE_FLEET_SECONDS)
@@ -125,7 +128,7 @@ class PassQueries:
     async def admit(
         self, admitted: AdmittedPlan, *, now: datetime, until: datetime, pass_id: PassId, term: Term
     ) -> bool:
-        opened = opening(self._plan, admitted, now=now, pass_id=pass_id, reason=WITHIN_CAPS, until=until)
+        opened = opening(self._plan, admitted, now=now, pass_id=pass_id, until=until)
         try:
             async with fenced(self._database, term, Write.ADMIT) as session:
                 await session.execute(*opened)
@@ -141,8 +144,7 @@ class PassQueries:
     ) -> Statement:
         """Everything that waits now is the plan's."""
         query = self._plan["cover_disables" if plan.change is Change.DISABLE else "cover_enables"]
-        reason = str(plan.reason) if isinstance(plan, HeldPlan) else WITHIN_CAPS
-        return query(plan_id=plan.plan_id, event=event, now=now, pass_id=pass_id, term=term, reason=reason)
+        return query(plan_id=plan.plan_id, event=event, now=now, pass_id=pass_id, term=term, reason=reason_of(plan))
 
     async def hold_back(self, plan_id: PlanId, why: Withheld, *, now: datetime, pass_id: PassId, term: Term) -> int:
         held = self._plan["hold_back"](

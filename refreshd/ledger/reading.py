@@ -88,8 +88,8 @@ class ReadingQueries:
         found = await self._database.rows(self._login["changes"](login_id=login_id, limit=limit))
         return [schedule_event(row) for row in found]
 
-    async def plans(self, *, closed_too: bool = False) -> Sequence[HeldPlan]:
-        return [held_plan(row) for row in await self._database.rows(self._plan["listed"](closed_too=closed_too))]
+    async def plans(self, *, closed: int = 0) -> Sequence[HeldPlan]:
+        return [held_plan(row) for row in await self._database.rows(self._plan["listed"](closed=closed))]
 
     async def passes(self, *, limit: int) -> Sequence[StoredPass]:
         found = await self._database.rows(self._pass["newest"](limit=limit))

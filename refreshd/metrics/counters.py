@@ -10,9 +10,9 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from refreshd.core import conversation as conversations
+from refreshd.core.caps import HoldReason
 from refreshd.core.conversation import Conversation, Step
 from refreshd.core.effects import ChangeFailed, Confirmed, Effect, Refused
-from refreshd.core.guard import HoldReason
 from refreshd.core.model import CallTrace, Change, Operation, PassId
 from refreshd.core.turn import Turn
 from refreshd.metrics.labels import (

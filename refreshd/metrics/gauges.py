@@ -2,7 +2,7 @@
 
 import platform
 
-from refreshd.core import guard
+from refreshd.core import caps
 from refreshd.core.model import VerdictName
 from refreshd.metrics import labels
 from refreshd.metrics.fleet import FLEET
@@ -46,7 +46,7 @@ def _limit(state: State) -> Samples:
         return {}
     logins = sum(state.totals.by_verdict.values())
     not_off = logins - state.totals.by_verdict.get(VerdictName.DISABLED, 0)
-    return one(guard.allowance(state.policy.guard, not_off))
+    return one(caps.allowance(state.policy.guard, not_off))
 
 
 def _paused(state: State) -> Samples:

@@ -6,8 +6,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol
 
+from refreshd.core.caps import GuardPolicy
 from refreshd.core.forecast import RoutineOutcome
-from refreshd.core.guard import GuardPolicy
 from refreshd.core.model import Operation
 from refreshd.core.totals import LedgerTotals
 from refreshd.health import Condition

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
+from refreshd.core.caps import WINDOW
 from refreshd.core.errors import PlanUnknown
-from refreshd.core.guard import WINDOW
 from refreshd.core.model import PlanId, PlanState
 from refreshd.core.plan import HeldPlan
 from refreshd.inquiry import PageLedger

@@ -24,6 +24,7 @@ PASSES = 20
 MEMBERS = 50
 _PASS_DETAILS = 50
 _INSTITUTIONS = 200
+_CLOSED_PLANS = 50
 _COUNTED_SECONDS = 15.0
 _LARGEST_PASS = 2**63 - 1
 
@@ -140,7 +141,7 @@ class Pages:
 
     async def plans(self, request: web.Request) -> web.Response:
         async with self._site.reach.ledger() as ledger:
-            found = await ledger.plans(closed_too=True)
+            found = await ledger.plans(closed=_CLOSED_PLANS)
         return self._render("plans.html", request, {"plans": found[:MEMBERS]})
 
     async def plan(self, request: web.Request) -> web.Response:

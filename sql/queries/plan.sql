@@ -382,8 +382,9 @@ SELECT
 FROM plan
 WHERE plan.plan_id = :plan_id;
 
--- name: listed(closed_too)
--- Held, approved and rejected plans, the newest first; `remaining` counts the logins still covered.
+-- name: listed(closed)
+-- Held, approved, admitted and rejected plans, and so many of the closed ones, the newest first; `remaining` counts the logins still
+-- covered.
 SELECT
     plan.plan_id, plan.change, plan.state, plan.held_at, plan.reason, plan.sentence, plan.logins, plan.allowance,
     plan.ledger_logins, plan.ledger_active, plan.not_confirmed_off, plan.changed_in_window, plan.accepted_active,
@@ -391,5 +392,12 @@ SELECT
     plan.approved_at, plan.approved_until, plan.approval_reason, plan.rejected_at, plan.rejection_reason,
     (SELECT count(*) FROM login WHERE login.plan_id = plan.plan_id) AS remaining
 FROM plan
-WHERE plan.state <> 'closed' OR :closed_too
+WHERE plan.state <> 'closed'
+    OR plan.plan_id IN (
+        SELECT newest.plan_id
+        FROM plan AS newest
+        WHERE newest.state = 'closed'
+        ORDER BY newest.held_at DESC, newest.plan_id
+        LIMIT :closed
+    )
 ORDER BY plan.held_at DESC, plan.plan_id;

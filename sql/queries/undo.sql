@@ -8,11 +8,72 @@ WHERE starts_with(plan_id, :prefix) AND change = 'disable' AND event = 'confirme
 ORDER BY plan_id
 LIMIT 5;
 
--- name: disabled(plan_id, after, limit)
--- The next of what the plan disabled, by LoginId, each with what an undoing would do about it. One that waits in a plan of enables
--- that is held or rejected is taken over.
+-- name: reject_rest(undone, now, reason)$
+-- Nothing more is sent of a plan that is still on its way. No row for any other.
+UPDATE plan
+SET state = 'rejected', rejected_at = :now, rejection_reason = :reason,
+    approved_at = NULL, approved_until = NULL, approval_reason = NULL
+WHERE plan_id = :undone AND state IN ('approved', 'admitted')
+    AND EXISTS (SELECT FROM login WHERE login.plan_id = plan.plan_id)
+RETURNING plan_id;
+
+-- name: ask(undone, by, reason, now)!
+-- Keeps who wants the plan undone, and why, for the leader's next pass. Where it waits for one already, that is one undoing, wanted twice.
+WITH noted AS (
+    INSERT INTO decision (at, decided_by, decision, plan_id, reason)
+    VALUES (:now, :by, 'undo', :undone, :reason)
+    RETURNING decision_id
+), asked AS (
+    INSERT INTO undoing (decision_id, undone)
+    SELECT noted.decision_id, :undone
+    FROM noted
+    ON CONFLICT DO NOTHING
+)
+SELECT pg_notify(activity_channel(), 'activity');
+
+-- name: asked()
+-- What waits for a pass, the oldest first.
+SELECT undoing.decision_id, undoing.undone, decision.at, decision.decided_by, decision.reason, undoing.planned_at, undoing.plan_id
+FROM undoing
+JOIN decision ON decision.decision_id = undoing.decision_id
+WHERE undoing.planned_at IS NULL
+ORDER BY undoing.decision_id;
+
+-- name: newest_of(undone)^
+-- The newest undoing of a plan.
+SELECT undoing.decision_id, undoing.undone, decision.at, decision.decided_by, decision.reason, undoing.planned_at, undoing.plan_id
+FROM undoing
+JOIN decision ON decision.decision_id = undoing.decision_id
+WHERE undoing.undone = :undone
+ORDER BY undoing.decision_id DESC
+LIMIT 1;
+
+-- name: taken_up(decision_id, now, pass_id, plan_id)!
+-- A pass has made this plan of it, or found nothing to enable.
+UPDATE undoing
+SET planned_at = :now, pass_id = :pass_id, plan_id = :plan_id
+WHERE decision_id = :decision_id;
+
+-- name: enabler(prefix)$
+-- A plan of enables that begins so: there is no undoing that.
+SELECT plan_id
+FROM schedule_change
+WHERE starts_with(plan_id, :prefix) AND change = 'enable'
+LIMIT 1;
+
+-- name: disabled(plan_id, after, clients, limit)
+-- The next of what the plan disabled, by LoginId, each with what an undoing would do about it, and so many of the clients that want it.
+-- One that waits in a plan of enables that is held or rejected is taken over.
 SELECT
     done.login_id,
+    ARRAY (
+        SELECT client_login.client_id
+        FROM client_login
+        JOIN client ON client.client_id = client_login.client_id
+        WHERE client_login.login_id = done.login_id AND client_login.scheduled AND client.active
+        ORDER BY client_login.client_id
+        LIMIT :clients
+    ) AS clients,
     CASE
         WHEN login.login_id IS NULL THEN 'forgotten'
         WHEN NOT login.active THEN 'inactive'
@@ -33,7 +94,7 @@ LEFT JOIN login ON login.login_id = done.login_id
 LEFT JOIN plan AS other ON other.plan_id = login.plan_id
 ORDER BY done.login_id;
 
--- name: cover(undone, plan_id, event, event_reason, now, reason)$
+-- name: cover(undone, plan_id, event, event_reason, now, reason, pass_id, term)$
 -- What the undone plan disabled and an active client wants belongs to the new plan from now on, which may be a held one of the very
 -- same logins. Returns how many.
 WITH locked AS (
@@ -50,12 +111,12 @@ WITH locked AS (
     ORDER BY login.login_id
     FOR NO KEY UPDATE OF login
 ), undone AS (
-    INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id)
-    SELECT locked.login_id, 'disable', 'undone', :now, :reason, :undone
+    INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id, pass_id, term)
+    SELECT locked.login_id, 'disable', 'undone', :now, :reason, :undone, :pass_id, :term
     FROM locked
 ), event AS (
-    INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id)
-    SELECT locked.login_id, 'enable', :event::text, :now, :event_reason, :plan_id
+    INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id, pass_id, term)
+    SELECT locked.login_id, 'enable', :event::text, :now, :event_reason, :plan_id, :pass_id, :term
     FROM locked
 ), covered AS (
     UPDATE login
@@ -64,6 +125,4 @@ WITH locked AS (
     WHERE login.login_id = locked.login_id
     RETURNING login.login_id
 )
-SELECT counted.members
-FROM (SELECT count(*) AS members FROM covered) AS counted
-CROSS JOIN pg_notify(activity_channel(), 'activity');
+SELECT count(*) FROM covered;

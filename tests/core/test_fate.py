@@ -2,7 +2,7 @@
 
 import pytest
 
-from refreshd.core.fate import UNDOING_WORDS, Fate, Undoing, fate_words, moved, since_then
+from refreshd.core.fate import Fate, fate_words, moved, since_then
 from refreshd.core.model import Change
 from refreshd.core.plan import Weighed
 
@@ -45,11 +45,6 @@ def test_those_that_still_wait_are_no_change_and_the_rest_is_told_in_one_order()
 def test_every_fate_has_words_of_its_own(change: Change) -> None:
     words = [fate_words(fate, change) for fate in Fate]
     assert len(set(words)) == len(Fate)
-
-
-def test_every_outcome_of_an_undoing_has_words_of_its_own() -> None:
-    assert UNDOING_WORDS.keys() == set(Undoing)
-    assert len(set(UNDOING_WORDS.values())) == len(Undoing)
 
 
 def test_a_login_that_changed_sides_is_told_from_the_plans_point_of_view() -> None:

@@ -7,24 +7,18 @@ from hypothesis import strategies as st
 
 from refreshd.core import planner
 from refreshd.core.canary import CanaryAnswers, PlanUnderWay
+from refreshd.core.caps import ALWAYS_ALLOWED, WINDOW, GuardPolicy, HoldReason, Withheld, allowance, weigh
 from refreshd.core.guard import (
-    ALWAYS_ALLOWED,
-    WINDOW,
     AdmittedPlan,
     GuardedChange,
     GuardedPlan,
-    GuardPolicy,
-    HoldReason,
     Withdrawn,
-    Withheld,
     admit,
     admit_reassertions,
     admit_under_way,
     admit_whole,
-    allowance,
     hold_back,
     second_look,
-    weigh,
 )
 from refreshd.core.model import Change, Evidence, PlanState
 from refreshd.core.plan import ChangeReason, Intent, PlannedChange, PlanTotals
@@ -144,9 +138,10 @@ def test_the_caps_of_disables_and_enables_are_counted_apart() -> None:
 def test_an_admitted_plan_holds_only_the_kind_that_was_asked_for() -> None:
     mixed = planner.plan([planned(1), planned(2, Change.ENABLE)])
     admitted = admit(mixed, Change.DISABLE, replace(TOTALS, disables_waiting=1), CAPS)
-    assert admitted == GuardedPlan(
-        plan=replace(mixed, changes=(planned(1),)), change=Change.DISABLE, outside_caps=False
-    )
+    assert isinstance(admitted, GuardedPlan)
+    assert (admitted.plan.changes, admitted.change, admitted.outside_caps) == ((planned(1),), Change.DISABLE, False)
+    assert admitted.admitted is not None
+    assert (admitted.admitted.logins, admitted.admitted.sentence) == (1, "within the caps; sent at once")
 
 
 def test_a_slice_of_what_waits_is_held_with_the_whole_of_it() -> None:

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from refreshd.clock import SystemClock
-from refreshd.core.guard import HoldReason
+from refreshd.core.caps import HoldReason
 from refreshd.core.model import Change, PlanId, Term
 from refreshd.inquiry import PageLedger, Reach
 from refreshd.ledger import Ledger

@@ -8,8 +8,8 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
+from refreshd.core.caps import GuardPolicy
 from refreshd.core.errors import LeaseLost
-from refreshd.core.guard import GuardPolicy
 from refreshd.core.model import Term
 from refreshd.feed import Feed
 from refreshd.ledger import Ledger

@@ -8,9 +8,10 @@ from typing import TypeAlias
 
 import pytest
 
+from refreshd.core.caps import HoldReason
 from refreshd.core.effects import Deferral
 from refreshd.core.errors import LeaseLost
-from refreshd.core.guard import AdmittedPlan, HoldReason
+from refreshd.core.guard import AdmittedPlan
 from refreshd.core.model import Change, Credential, PassId, PlanId, PlanState, Report, Term, VerdictName
 from refreshd.core.plan import HeldPlan
 from refreshd.core.retention import Kept

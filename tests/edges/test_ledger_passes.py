@@ -354,7 +354,7 @@ async def test_a_plan_closes_when_its_last_member_comes_back(
     await ledger.close_empty_plans(now=NOW, term=term)
 
     assert not await ledger.plans()
-    assert [each.state for each in await ledger.plans(closed_too=True)] == [PlanState.CLOSED]
+    assert [each.state for each in await ledger.plans(closed=9)] == [PlanState.CLOSED]
     with pytest.raises(PlanUnknown, match="closed"):
         await ledger.find_plan("0123")
 

@@ -9,10 +9,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from refreshd.core import conversation as conversations
 from refreshd.core import errors
+from refreshd.core.caps import HoldReason
 from refreshd.core.codes import KNOWN_CODES
 from refreshd.core.conversation import TRIES_IN_A_ROW, Step
 from refreshd.core.errors import FlinksError
-from refreshd.core.guard import HoldReason
 from refreshd.core.model import (
     Change,
     Credential,

@@ -1,8 +1,9 @@
-"""`refreshd undo`: what a plan disabled and an active client wants is enabled again, by a plan of its own."""
+"""`refreshd undo` asks, and the next pass makes a plan of it: what was disabled and an active client wants is enabled again."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.support.commands import refreshd
 from tests.support.company import Company, company
 
 LOGINS, GONE = 60, 8
+REASON = "the list was wrong"
 
 
 @pytest.fixture
@@ -47,83 +49,191 @@ def scheduled(acme: Company) -> set[str]:
     return {each.login_id for each in acme.flinks.world.logins.values() if each.scheduled}
 
 
-def undo(acme: Company, *more: str, env: dict[str, str] | None = None) -> tuple[int, dict[str, object]]:
-    ran = refreshd("undo", plan_of(acme)[:8], "--reason", "the list was wrong", "--json", *more, env=env or acme.env)
-    return ran.code, json.loads(ran.out)
+def undo(acme: Company, plan: str | None = None, *, env: dict[str, str] | None = None) -> dict[str, Any]:
+    """Nobody leads here, so it only asks, and says so."""
+    ran = refreshd("undo", plan or plan_of(acme)[:8], "--reason", REASON, "--json", env=env or acme.env)
+    assert ran.code == 0, ran.words
+    said: dict[str, Any] = json.loads(ran.out)
+    return said
 
 
-def test_what_an_active_client_wants_is_enabled_and_the_rest_is_named_and_left(acme: Company) -> None:
+def enabled(said: dict[str, Any]) -> set[str]:
+    return {each["login_id"] for each in said["enabled"]}
+
+
+def plan_of_undo(acme: Company) -> str | None:
+    """What the pass that took the newest undoing up has made of it."""
+    (row,) = acme.sql("SELECT planned_at, plan_id FROM undoing ORDER BY decision_id DESC LIMIT 1")
+    assert row["planned_at"] is not None, "no pass has taken it up"
+    plan_id: str | None = row["plan_id"]
+    return plan_id
+
+
+def test_it_asks_and_the_next_pass_enables_what_an_active_client_wants_and_leaves_the_rest(acme: Company) -> None:
     undone = plan_of(acme)
     back = come_back(acme, 3)
-    code, said = undo(acme)
-    assert code == 0
-    assert (said["undoes"], said["logins"], said["state"]) == (undone, len(back), "admitted")
+    said = undo(acme)
+    assert (said["undoes"], said["taken_up_at"], enabled(said)) == (undone, None, back)
+    assert "no daemon leads" in said["waits_because"]
+    assert all(each["clients"] for each in said["enabled"])
     assert said["left"] == [{"login_id": each, "outcome": "inactive"} for each in sorted(acme.inactive - back)]
+    assert not acme.sql("SELECT FROM schedule_change WHERE event = 'undone'"), "it has only asked"
 
     assert refreshd("once", env=acme.env).code == 0
     assert scheduled(acme) >= back
     assert not scheduled(acme) & (acme.inactive - back)
-    events = acme.sql("SELECT login_id::text, reason, plan_id FROM schedule_change WHERE event = 'undone'")
+    events = acme.sql("SELECT login_id::text, reason, plan_id, pass_id FROM schedule_change WHERE event = 'undone'")
     assert {(row["login_id"], row["reason"], row["plan_id"]) for row in events} == {
-        (each, "the list was wrong", undone) for each in back
+        (each, REASON, undone) for each in back
     }
+    assert all(row["pass_id"] for row in events)
     confirmed = acme.sql("SELECT DISTINCT plan_id FROM schedule_change WHERE change = 'enable' AND event = 'confirmed'")
-    assert [row["plan_id"] for row in confirmed] == [said["plan_id"]]
+    assert [row["plan_id"] for row in confirmed] == [plan_of_undo(acme)]
     assert "undo by" in refreshd("plan", "--show", undone, env=acme.env).words
 
 
 def test_an_undoing_beyond_the_caps_waits_for_approval_and_goes_then(acme: Company) -> None:
     back = come_back(acme, 6)
     tight = acme.env | {"REFRESHD_MAX_DISABLE_COUNT": "2"}
-    code, said = undo(acme, env=tight)
-    assert (code, said["state"], said["logins"]) == (3, "held", len(back))
+    said = undo(acme, env=tight)
+    assert said["withheld"]["reason"] == "count"
     assert refreshd("once", env=tight).code == 3
     assert not scheduled(acme) & back
-    assert refreshd("approve", str(said["plan_id"]), "--reason", "yes", env=acme.env).code == 0
+    held = plan_of_undo(acme)
+    assert held is not None
+    assert refreshd("approve", held, "--reason", "yes", env=acme.env).code == 0
     assert refreshd("once", env=tight).code == 0
     assert scheduled(acme) >= back
 
 
 def test_a_held_plan_of_enables_is_taken_over(acme: Company) -> None:
-    """The pass was quicker: it had held them already."""
+    """An earlier pass had held them already."""
     back = come_back(acme, 3)
     tight = acme.env | {"REFRESHD_MAX_DISABLE_COUNT": "2"}
     assert refreshd("once", env=tight).code == 3
-    code, said = undo(acme)
-    assert (code, said["state"], said["logins"]) == (0, "admitted", len(back))
+    assert enabled(undo(acme)) == back
     assert refreshd("once", env=acme.env).code == 0
     assert scheduled(acme) >= back
 
 
-def test_said_twice_it_does_nothing_the_second_time(acme: Company) -> None:
+def test_asked_twice_it_is_one_undoing_that_two_wanted(acme: Company) -> None:
     back = come_back(acme, 2)
-    assert undo(acme)[1]["logins"] == len(back)
-    code, again = undo(acme)
-    assert (code, again["logins"], again["plan_id"]) == (0, 0, None)
+    first, second = undo(acme), undo(acme)
+    assert first["asked_at"] == second["asked_at"]
+    assert len(acme.sql("SELECT FROM undoing")) == 1
+    assert len(acme.sql("SELECT FROM decision WHERE decision = 'undo'")) == 2
     assert refreshd("once", env=acme.env).code == 0
-    outcomes = [str(each["outcome"]) for each in _left(undo(acme)[1])]
-    assert outcomes.count("on_again") == len(back)
+    assert len(acme.sql("SELECT FROM schedule_change WHERE event = 'undone'")) == len(back)
 
 
-def _left(said: dict[str, object]) -> list[dict[str, object]]:
-    left = said["left"]
-    assert isinstance(left, list)
-    return left
+def test_what_was_undone_before_is_on_again_and_nothing_is_planned(acme: Company) -> None:
+    back = come_back(acme, 2)
+    undo(acme)
+    assert refreshd("once", env=acme.env).code == 0
+    again = undo(acme)
+    assert not again["enabled"]
+    assert [each["outcome"] for each in again["left"]].count("on_again") == len(back)
+    assert refreshd("once", env=acme.env).code == 0
+    assert plan_of_undo(acme) is None
 
 
-def test_a_small_plan_within_the_caps_is_undone_too_although_no_plan_was_stored(acme: Company) -> None:
+def test_a_client_that_leaves_again_before_the_pass_drops_out(acme: Company) -> None:
+    back = come_back(acme, 3)
+    assert enabled(undo(acme)) == back
+    acme.sql(
+        "UPDATE client SET active = false WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = ANY($1))",
+        back,
+    )
+    acme.flinks.company_inactive(acme.inactive)
+    assert refreshd("once", env=acme.env).code == 0
+    assert plan_of_undo(acme) is None
+    assert not scheduled(acme) & acme.inactive
+
+
+def test_a_login_that_clients_share_is_enabled_for_the_one_who_is_active(acme: Company) -> None:
+    shared = min(acme.inactive)
+    acme.sql("INSERT INTO client (client_id) VALUES ('the other half')")
+    acme.sql("INSERT INTO client_login (client_id, login_id) VALUES ('the other half', $1)", shared)
+    acme.flinks.company_inactive(acme.inactive - {shared})
+    said = undo(acme)
+    assert said["enabled"] == [{"login_id": shared, "clients": ["the other half"]}]
+    assert refreshd("once", env=acme.env).code == 0
+    assert shared in scheduled(acme)
+
+
+def test_a_plan_that_is_still_on_its_way_sends_nothing_more_from_the_moment_of_asking(acme: Company) -> None:
+    """Some of its disables are confirmed, some are not."""
+    leaving = sorted(scheduled(acme) - acme.inactive)[:3]
+    acme.sql(
+        "UPDATE client SET active = false WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = ANY($1))",
+        leaving,
+    )
+    gone = acme.inactive | {row["login_id"] for row in acme.sql("SELECT login_id::text FROM login WHERE NOT active")}
+    acme.flinks.company_inactive(gone)
+    tight = acme.env | {"REFRESHD_MAX_DISABLE_COUNT": "2"}
+    assert refreshd("once", env=tight).code == 3
+    (held,) = acme.sql("SELECT plan_id, logins FROM plan WHERE state = 'held'")
+    assert refreshd("approve", held["plan_id"], "--reason", "yes", env=tight).code == 0
+    acme.flinks.add_faults(["html_502@SetScheduledRefresh:0.5"])
+    refreshd("once", env=tight)
+    acme.flinks.faults.clear()
+    done = acme.sql(
+        "SELECT DISTINCT login_id::text FROM schedule_change WHERE plan_id = $1 AND event = 'confirmed'",
+        held["plan_id"],
+    )
+    assert 0 < len(done) < held["logins"], "the seed of the faults leaves some and takes some"
+
+    undo(acme, held["plan_id"])
+    (plan,) = acme.sql("SELECT state, rejection_reason FROM plan WHERE plan_id = $1", held["plan_id"])
+    assert (plan["state"], plan["rejection_reason"]) == ("rejected", f"undone: {REASON}")
+    acme.sql("UPDATE login SET change_not_before = NULL")
+    before = scheduled(acme)
+    refreshd("once", env=tight)
+    assert scheduled(acme) == before
+    withdrawn = "SELECT DISTINCT login_id FROM schedule_change WHERE plan_id = $1 AND event = 'withdrawn'"
+    assert len(acme.sql(withdrawn, held["plan_id"])) == held["logins"] - len(done)
+
+
+def test_during_a_pause_it_is_planned_and_not_sent(acme: Company) -> None:
+    back = come_back(acme, 2)
+    assert refreshd("pause", "--reason", "look first", env=acme.env).code == 0
+    ran = refreshd("undo", plan_of(acme), "--reason", REASON, env=acme.env)
+    assert "vendor writes are paused" in ran.words
+    refreshd("once", env=acme.env)
+    assert plan_of_undo(acme) is not None
+    assert not scheduled(acme) & back
+    assert refreshd("resume", env=acme.env).code == 0
+    assert refreshd("once", env=acme.env).code == 0
+    assert scheduled(acme) >= back
+
+
+def test_in_observe_mode_it_is_recorded_and_waits_until_refreshd_enforces(acme: Company) -> None:
+    back = come_back(acme, 2)
+    observe = acme.env | {"REFRESHD_MODE": "observe"}
+    assert "REFRESHD_MODE is observe" in undo(acme, env=observe)["waits_because"]
+    refreshd("once", env=observe)
+    assert [row["planned_at"] for row in acme.sql("SELECT planned_at FROM undoing")] == [None]
+    assert not scheduled(acme) & back
+    assert refreshd("once", env=acme.env).code == 0
+    assert scheduled(acme) >= back
+
+
+def test_a_small_plan_that_was_never_held_can_be_found_shown_and_undone(acme: Company) -> None:
     stays = min(scheduled(acme))
     flip = "UPDATE client SET active = NOT active WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = $1)"
     acme.sql(flip, stays)
-    acme.flinks.company_inactive({*acme.inactive, stays})
+    gone = {row["login_id"] for row in acme.sql("SELECT login_id::text FROM login WHERE NOT active")}
+    acme.flinks.company_inactive(gone)
     assert refreshd("once", env=acme.env).code == 0
     assert stays not in scheduled(acme)
-    (row,) = acme.sql(
-        "SELECT plan_id FROM schedule_change WHERE login_id = $1 AND event = 'confirmed' AND change = 'disable'", stays
-    )
+    plan = str(json.loads(refreshd("plans", "--closed", "--json", env=acme.env).out)[0]["plan_id"])
+    shown = refreshd("plan", "--show", plan, env=acme.env).words
+    assert "within the caps; sent at once" in shown
+    assert stays in shown
+
     acme.sql(flip, stays)
     acme.flinks.company_inactive(acme.inactive)
-    ran = refreshd("undo", row["plan_id"], "--reason", "came back", env=acme.env)
+    ran = refreshd("undo", plan, "--reason", "came back", env=acme.env)
     assert ran.code == 0, ran.words
     assert "to be enabled" in ran.words
     assert refreshd("once", env=acme.env).code == 0
@@ -133,3 +243,11 @@ def test_a_small_plan_within_the_caps_is_undone_too_although_no_plan_was_stored(
 def test_a_plan_that_disabled_nothing_cannot_be_undone(acme: Company) -> None:
     ran = refreshd("undo", "ffff", "--reason", "x", env=acme.env)
     assert (ran.code, "has disabled anything" in ran.err) == (2, True)
+
+
+def test_an_undoing_itself_cannot_be_undone_because_its_clients_are_active(acme: Company) -> None:
+    come_back(acme, 2)
+    undo(acme)
+    assert refreshd("once", env=acme.env).code == 0
+    ran = refreshd("undo", str(plan_of_undo(acme)), "--reason", "x", env=acme.env)
+    assert (ran.code, "only what was disabled can be undone" in ran.err) == (2, True)

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 from pydantic import SecretStr
 
-from refreshd.core.guard import WINDOW
+from refreshd.core.caps import WINDOW
 from refreshd.demo.company import Company
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, Database, session_settings

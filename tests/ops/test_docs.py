@@ -13,7 +13,7 @@ import typer
 
 import refreshd
 from refreshd.cli import app
-from refreshd.core.guard import HoldReason
+from refreshd.core.caps import HoldReason
 from tests.support import metric_table
 from tests.support.documents import ROOT, Document, document, documents, unknown_names
 from tests.support.judgements import judgements

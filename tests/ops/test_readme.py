@@ -17,9 +17,9 @@ from deploy.prometheus.rules.table import alerts
 from refreshd import phrases
 from refreshd.cli import app
 from refreshd.core import errors, timing
+from refreshd.core.caps import ALWAYS_ALLOWED
 from refreshd.core.conversation import Terms
 from refreshd.core.forecast import fits_in_a_day, routine_length
-from refreshd.core.guard import ALWAYS_ALLOWED
 from refreshd.core.model import Credential, FetchDepth, VerdictName
 from refreshd.demo.stage import FACTOR
 from refreshd.settings import Settings, settings_table

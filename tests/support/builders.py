@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from refreshd.core import planner
+from refreshd.core.caps import GuardPolicy
 from refreshd.core.conversation import Terms
-from refreshd.core.guard import GuardedChange, GuardPolicy
+from refreshd.core.guard import GuardedChange
 from refreshd.core.judge import JudgePolicy
 from refreshd.core.model import (
     Answer,

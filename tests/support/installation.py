@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from refreshd.core.guard import WINDOW
+from refreshd.core.caps import WINDOW
 from refreshd.core.model import PlanId, VerdictName
 from refreshd.handle import handle_of
 from refreshd.ledger import Ledger

@@ -175,6 +175,9 @@ class Campaign:
             await self._have_a_credential_refused()
         if point.startswith(_LARGE_PLANS):
             await self._many_leave()
+        if point.startswith(f"{Write.UNDO}.") and not await self.company.undo():
+            await self.here.once(**_UNCAPPED)
+            assert await self.company.undo()
         await self.company.leave(12 if point.startswith(f"{Write.HOLD}.") else 2)
         await self.company.approve()
         self.here.flinks.add_faults(faults for write, faults in _SICK.items() if point.startswith(f"{write}."))

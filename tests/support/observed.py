@@ -9,10 +9,11 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry
 
 from refreshd.core import conversation as conversations
+from refreshd.core.caps import GuardPolicy, HoldReason, Withheld
 from refreshd.core.conversation import Conversation, Terms
 from refreshd.core.effects import ChangeFailed, Confirmed, Refused
 from refreshd.core.forecast import RoutineOutcome
-from refreshd.core.guard import GuardedChange, GuardPolicy, HoldReason, Withheld
+from refreshd.core.guard import GuardedChange
 from refreshd.core.model import (
     CallTrace,
     Change,

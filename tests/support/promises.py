@@ -133,6 +133,7 @@ class Promises:
         assert {verdicts[each] for each in self.here.inactive} <= {"disabled"}
         assert {verdicts[each] for each in self.here.active} <= {"fresh", "stale"}
         assert await self.here.sql.fetchval("SELECT count(*) FROM login WHERE intent IS NOT NULL") == 0
+        assert await self.here.sql.fetchval("SELECT count(*) FROM undoing WHERE planned_at IS NULL") == 0
         assert await self._of_data_still_kept(_UNFETCHED) == 0
 
     async def _of_data_still_kept(self, query: str) -> int:

@@ -1,4 +1,4 @@
-"""A company whose clients leave and return while refreshd works, and an operator who approves what the guard holds.
+"""A company whose clients leave and return while refreshd works, and an operator who approves and undoes plans.
 
 It remembers when it spoke of whom: what was on its way at that moment is no breach.
 """
@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 
+from refreshd.core.caps import WINDOW
 from refreshd.core.errors import PlanUnknown
-from refreshd.core.guard import WINDOW
 from refreshd.ledger import Ledger
 from refreshd.simulator.audit import Breach, Rule
 from tests.support.process import Process
@@ -41,7 +41,7 @@ class Restless:
         """Ends by itself: cut off in the middle of a move, the company would not know what it has told the ledger."""
         moves = 0
         while process.is_running:
-            move = self.chance.choice((self._one_leaves, self._one_leaves, self._one_returns, self.approve))
+            move = self.chance.choice((self._one_leaves, self._one_leaves, self._one_returns, self.approve, self.undo))
             await move()
             moves += 1
             await asyncio.sleep(BETWEEN_MOVES_SECONDS if moves < QUICK_MOVES else BETWEEN_LATER_MOVES_SECONDS)
@@ -102,6 +102,15 @@ class Restless:
         for row in await self.here.sql.fetch("SELECT plan_id FROM plan WHERE state = 'held'"):
             with suppress(PlanUnknown):  # it was closed just now, because the last of its clients has returned
                 await self.ledger.approve_plan(row["plan_id"], by="test", reason="test", now=now, until=now + WINDOW)
+
+    async def undo(self) -> bool:
+        """Of a plan that is over: what is left of one on its way would wait for a word that nobody here gives. False: there is none."""
+        over = "SELECT plan_id FROM plan WHERE state = 'closed' AND change = 'disable' ORDER BY held_at DESC LIMIT 5"
+        plans = [row["plan_id"] for row in await self.here.sql.fetch(over)]
+        if plans:
+            undone = self.chance.choice(plans)
+            await self.ledger.ask_undo(undone, by="test", reason="test", now=self.here.dates.now())
+        return bool(plans)
 
     def accounts_for(self, breach: Breach) -> bool:
         """Live calls were allowed where they were made; a disable may have been on its way when its client returned.

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from refreshd.core.caps import GuardPolicy
 from refreshd.core.codes import KNOWN_CODES
-from refreshd.core.guard import GuardPolicy
 from refreshd.core.judge import JudgePolicy
 from refreshd.core.model import Answer, Change, Evidence, Flag, Hold, Listing, Refusal
 from refreshd.core.plan import ChangeReason, Intent, PlannedChange, PlanTotals

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from refreshd import policies
 from refreshd.core.canary import CANARIES
-from refreshd.core.guard import WINDOW
+from refreshd.core.caps import WINDOW
 from refreshd.demo.company import Company
 from refreshd.leading import Given, Leading
 from refreshd.ledger import Ledger

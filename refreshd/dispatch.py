@@ -32,6 +32,8 @@ _log = structlog.get_logger(__name__)
 
 REPORT_RESTS_SECONDS = 60.0
 RELEASED_REST = timedelta(hours=6)
+PREDECESSORS_DAY = timedelta(days=1)
+"""A process that never met a login that Flinks knows cannot say when the unknown ones began: a predecessor may have died among them."""
 
 
 class Reader(Protocol):
@@ -193,7 +195,8 @@ class Dispatcher:
         refused_at = next((each.refused_at for each in effects if isinstance(each, Refused)), None)
         if refused_at is None:
             return
-        self._unknown_since = self._unknown_since or refused_at
+        if self._unknown_since is None:
+            self._unknown_since = refused_at if self._queue.breaker.knew_any else refused_at - PREDECESSORS_DAY
         if not self._queue.breaker.suspects_settings(asyncio.get_running_loop().time()):
             return
         until = self._queue.clock.now() + RELEASED_REST

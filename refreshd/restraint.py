@@ -1,7 +1,8 @@
-"""What refreshd holds itself back with, kept for whoever leads next: the rate that Flinks lets us call, and credentials it refuses.
+"""What refreshd holds itself back with, kept for whoever leads next: the rate that Flinks allows, credentials and settings it refuses.
 
-Both are found out by being refused, so forgetting them at every start would mean to be refused at every start: a daemon that crashes
-in a loop, or a `refreshd once` of every minute, would probe for ever. The decisions are `core.throttle` and `core.breaker`.
+All are found out by being refused, so forgetting them at every start would mean to be refused at every start: a daemon that crashes
+in a loop, or a `refreshd once` of every minute, would probe for ever, and blame a few more logins for a wrong address each time. The
+decisions are `core.throttle` and `core.breaker`.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Protocol
 
 import structlog
 
+from refreshd.core import breaker as breakers
 from refreshd.core.breaker import Breaker
 from refreshd.core.model import Credential, Term
 from refreshd.pacing import Budget
@@ -21,10 +23,13 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoppedCredential:
-    """A credential that Flinks refuses; `fingerprint` says which one it was, `rest_seconds` how long it still rests (0 or less: not)."""
+class Stop:
+    """A credential that Flinks refuses, or (None) settings that are suspect; `fingerprint` says which ones these were.
 
-    credential: Credential
+    `rest_seconds`: how long that rests still; 0 or less: it may be tried.
+    """
+
+    credential: Credential | None
     fingerprint: str
     rest_seconds: float
 
@@ -36,24 +41,40 @@ class RestraintLedger(Protocol):
         """The rate in force (None: all that the setting allows), and how long nobody calls at all."""
         ...
 
-    async def stopped_credentials(self) -> Sequence[StoppedCredential]: ...
+    async def stops(self) -> Sequence[Stop]: ...
 
-    async def stop_credential(
-        self, credential: Credential, fingerprint: str, *, rest_seconds: float, term: Term
+    async def stop(
+        self, credential: Credential | None, fingerprint: str, *, rest_seconds: float, term: Term
     ) -> None: ...
 
-    async def release_credential(self, credential: Credential, *, term: Term) -> None: ...
+    async def release(self, credential: Credential | None, *, term: Term) -> None: ...
 
 
 async def recalled(ledger: RestraintLedger, fingerprints: Mapping[Credential, str]) -> Breaker:
-    """The breaker as a predecessor left it. A credential that is another one by now is not the one that was refused."""
+    """The breaker as a predecessor left it. A credential, or an address, that is another one by now is not the one that was refused."""
     at = asyncio.get_running_loop().time()
-    stopped = {
+    stops = {
         each.credential: at + each.rest_seconds
-        for each in await ledger.stopped_credentials()
-        if fingerprints.get(each.credential) == each.fingerprint
+        for each in await ledger.stops()
+        if _fingerprint(each.credential, fingerprints) == each.fingerprint
     }
-    return Breaker(stopped=MappingProxyType(stopped))
+    suspect_until = stops.pop(None, None)
+    stopped = {credential: until for credential, until in stops.items() if credential is not None}
+    breaker = Breaker(stopped=MappingProxyType(stopped))
+    return breaker if suspect_until is None else breakers.suspected(breaker, suspect_until)
+
+
+def _stops(breaker: Breaker) -> Mapping[Credential | None, float]:
+    """All that rests, until when; None: the settings."""
+    stops: dict[Credential | None, float] = dict(breaker.stopped.items())
+    if breaker.suspect_until is not None:
+        stops[None] = breaker.suspect_until
+    return stops
+
+
+def _fingerprint(credential: Credential | None, fingerprints: Mapping[Credential, str]) -> str | None:
+    """Without a credential it is that of base URL and customer id."""
+    return fingerprints.get(credential or Credential.NONE)
 
 
 class Restraint:
@@ -70,7 +91,7 @@ class Restraint:
     ) -> None:
         self._budget = budget
         self._kept = budget.throttle
-        self._stopped = breaker.stopped
+        self._stops = _stops(breaker)
         self._ledger = ledger
         self._leadership = leadership
         self._fingerprints = fingerprints
@@ -79,8 +100,8 @@ class Restraint:
         """Store what has changed since the last time; nothing, most of the time."""
         if self._budget.throttle != self._kept:
             await self._keep_rate()
-        if breaker.stopped != self._stopped:
-            await self._keep_stops(breaker)
+        if _stops(breaker) != self._stops:
+            await self._keep_stops(_stops(breaker))
 
     async def _keep_rate(self) -> None:
         before, self._kept = self._kept, self._budget.throttle
@@ -92,12 +113,12 @@ class Restraint:
         else:
             _log.info("rate_raised", rate=now.rate, setting=now.setting)
 
-    async def _keep_stops(self, breaker: Breaker) -> None:
-        before, self._stopped = self._stopped, breaker.stopped
+    async def _keep_stops(self, stops: Mapping[Credential | None, float]) -> None:
+        before, self._stops = self._stops, stops
         at, term = asyncio.get_running_loop().time(), self._leadership.term
-        for credential, until in breaker.stopped.items():
+        for credential, until in stops.items():
             if until != before.get(credential):
-                which = self._fingerprints[credential]
-                await self._ledger.stop_credential(credential, which, rest_seconds=until - at, term=term)
-        for credential in before.keys() - breaker.stopped.keys():
-            await self._ledger.release_credential(credential, term=term)
+                which = _fingerprint(credential, self._fingerprints) or ""
+                await self._ledger.stop(credential, which, rest_seconds=until - at, term=term)
+        for credential in before.keys() - stops.keys():
+            await self._ledger.release(credential, term=term)

@@ -54,8 +54,9 @@ CREATE TABLE budget (
 
 INSERT INTO budget DEFAULT VALUES;
 
--- A credential that Flinks refuses, so that a daemon that starts over and over does not try it at every start. The fingerprint, a few
--- bits of a hash, says only whether it is still the same one: a new key is tried at once.
+-- A credential that Flinks refuses, so that a daemon that starts over and over does not try it at every start; and, named settings, base URL
+-- and customer id where Flinks knew none of many LoginIds. The fingerprint, a few bits of a hash, says only whether it is still the same
+-- one: a new key is tried at once.
 CREATE TABLE credential_stop (
     credential text PRIMARY KEY,
     fingerprint text NOT NULL,

@@ -86,6 +86,11 @@ def knew_login(breaker: Breaker) -> Breaker:
     return replace(breaker, unknown_in_a_row=0, knew_any=True, suspect_until=None)
 
 
+def suspected(breaker: Breaker, until: float) -> Breaker:
+    """A predecessor suspected the settings until then: once that is over, the next unknown login renews it."""
+    return replace(breaker, unknown_in_a_row=SUSPECT_AFTER, suspect_until=until)
+
+
 def unknown_login(breaker: Breaker, at: float) -> Breaker:
     """Flinks does not know a login; a mass of them makes the settings suspect."""
     in_a_row = breaker.unknown_in_a_row + 1

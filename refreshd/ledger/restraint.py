@@ -6,8 +6,10 @@ from refreshd.core.model import Credential, Term
 from refreshd.crash import Write
 from refreshd.fence import fenced
 from refreshd.postgres import Database
-from refreshd.restraint import StoppedCredential
+from refreshd.restraint import Stop
 from refreshd.sqlfiles import load_queries
+
+_SETTINGS = "settings"
 
 
 class RestraintQueries:
@@ -25,23 +27,23 @@ class RestraintQueries:
         row = await self._database.row(self._restraint["rate_in_force"]())
         return None if row is None else row["rate_in_force"]
 
-    async def stopped_credentials(self) -> Sequence[StoppedCredential]:
+    async def stops(self) -> Sequence[Stop]:
         return [
-            StoppedCredential(
-                credential=Credential(row["credential"]),
+            Stop(
+                credential=None if row["credential"] == _SETTINGS else Credential(row["credential"]),
                 fingerprint=row["fingerprint"],
                 rest_seconds=row["rest_seconds"],
             )
             for row in await self._database.rows(self._restraint["stops"]())
         ]
 
-    async def stop_credential(
-        self, credential: Credential, fingerprint: str, *, rest_seconds: float, term: Term
-    ) -> None:
-        stop = self._restraint["stop"](credential=credential.value, fingerprint=fingerprint, rest_seconds=rest_seconds)
+    async def stop(self, credential: Credential | None, fingerprint: str, *, rest_seconds: float, term: Term) -> None:
+        stop = self._restraint["stop"](
+            credential=credential or _SETTINGS, fingerprint=fingerprint, rest_seconds=rest_seconds
+        )
         async with fenced(self._database, term, Write.STOP_CREDENTIAL) as session:
             await session.execute(*stop)
 
-    async def release_credential(self, credential: Credential, *, term: Term) -> None:
+    async def release(self, credential: Credential | None, *, term: Term) -> None:
         async with fenced(self._database, term, Write.RELEASE_CREDENTIAL) as session:
-            await session.execute(*self._restraint["release"](credential=credential.value))
+            await session.execute(*self._restraint["release"](credential=credential or _SETTINGS))

@@ -11,6 +11,7 @@ from refreshd.core.breaker import (
     knew_login,
     probed,
     refused,
+    suspected,
     unknown_login,
 )
 from refreshd.core.model import Credential
@@ -160,3 +161,11 @@ def test_calls_about_logins_need_all_their_credentials_and_settings_that_nobody_
     assert Breaker().allows_about_logins(both, START)
     assert not refused(Breaker(), Credential.SECRET_KEY, START).allows_about_logins(both, START)
     assert not after_unknown(SUSPECT_AFTER).allows_about_logins(both, START)
+
+
+def test_what_a_predecessor_suspected_rests_on_and_one_unknown_login_renews_it() -> None:
+    state = suspected(Breaker(), 100.0)
+    assert state.suspects_settings(99.0)
+    assert not state.suspects_settings(101.0)
+    assert unknown_login(state, 101.0).suspects_settings(101.0 + PROBE_AFTER_SECONDS - 1)
+    assert not knew_login(state).open

@@ -1,5 +1,8 @@
 """A credential that Flinks refuses stops the calls that need it, after one fresh token at most; all others go on."""
 
+from datetime import timedelta
+from uuid import UUID
+
 import pytest
 
 from refreshd.once import OnceResult
@@ -133,3 +136,38 @@ async def test_a_mass_of_unknown_logins_speaks_against_the_settings_and_not_agai
         verdicts = await here.verdicts()
         assert "quarantined" not in verdicts.values()
         assert "disabled" not in verdicts.values()
+
+
+async def test_suspect_settings_stay_so_over_a_restart_and_the_logins_that_a_killed_predecessor_blamed_are_released(
+    database_url: str,
+) -> None:
+    async with world(database_url, active=40, inactive=20) as here:
+        await here.once()
+        here.forward(timedelta(days=1))
+        known = dict(here.flinks.world.logins)
+        here.flinks.world.logins.clear()
+        blamed = "UPDATE login SET refused_at = $1, refused_code = 'INVALID_LOGIN', verdict_until = '-infinity' WHERE login_id = $2"
+        await here.sql.execute(blamed, here.dates.now() - timedelta(hours=1), UUID(min(here.active)))
+        await here.approve_all()
+        here.flinks.audit.reset()
+        assert (await here.once()).breaker_open
+        first = _about_logins(here)
+        assert 0 < first <= 5 + 2 * WIDTH
+
+        assert (await here.once()).breaker_open
+        assert _about_logins(here) == first, "nobody was asked again after the restart"
+        await here.sql.execute("UPDATE credential_stop SET rests_until = clock_timestamp()")
+        here.forward(timedelta(hours=7))
+        assert (await here.once()).breaker_open
+        assert 0 < _about_logins(here) - first <= 1 + 2 * WIDTH, "the rest was over, and one answer renewed it"
+        assert not set((await here.verdicts()).values()) & {"quarantined", "disabled"}
+
+        here.flinks.world.logins.update(known)
+        await here.sql.execute("UPDATE credential_stop SET rests_until = clock_timestamp()")
+        here.forward(timedelta(hours=7))
+        assert not (await here.once()).breaker_open
+        assert here.switched_on() == here.active
+
+
+def _about_logins(here: World) -> int:
+    return here.calls(Operation.AUTHORIZE) + here.calls(Operation.SET_SCHEDULED_REFRESH)

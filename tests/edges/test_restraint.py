@@ -79,7 +79,25 @@ async def test_a_credential_that_works_again_is_forgotten(ledger: Ledger, term: 
     mine = restraint(ledger, term, Budget(30))
     await mine.keep(stopped)
     await mine.keep(breakers.accepted(stopped, Credential.API_KEY))
-    assert await ledger.stopped_credentials() == []
+    assert await ledger.stops() == []
+
+
+async def test_suspect_settings_rest_over_a_restart_until_they_are_others_and_the_next_unknown_login_renews_it(
+    ledger: Ledger, term: Term
+) -> None:
+    mine = restraint(ledger, term, Budget(30))
+    suspect = breakers.suspected(Breaker(), _now() + PROBE_AFTER_SECONDS)
+    await mine.keep(suspect)
+    found = await recalled(ledger, PRINTS)
+    assert found.suspects_settings(_now())
+    assert not found.suspects_settings(_now() + PROBE_AFTER_SECONDS + 60)
+    later = _now() + 2 * PROBE_AFTER_SECONDS
+    assert breakers.unknown_login(found, later).suspects_settings(later), "one is enough"
+    elsewhere = PRINTS | {Credential.NONE: "22222222"}
+    assert not (await recalled(ledger, elsewhere)).open
+
+    await mine.keep(breakers.knew_login(suspect))
+    assert not (await recalled(ledger, PRINTS)).open
 
 
 async def test_nothing_is_written_where_nothing_changed(ledger: Ledger) -> None:

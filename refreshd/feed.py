@@ -1,7 +1,7 @@
 """The source query: the client list as the company's own tables have it, read on an interval and merged as a full import.
 
-A list that cannot be taken (it does not run, has bad rows, or lost more logins than the caps allow) is refused as a whole and told;
-nothing changes, and the next interval tries again.
+A list that cannot be taken (it does not run, runs too long, has bad rows, or lost more logins than the caps allow) is refused as a
+whole and told; nothing changes, and the next interval tries again.
 """
 
 import asyncio
@@ -22,6 +22,11 @@ _log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS = 5.0
 _RETRY_SECONDS = 60.0
+
+LEAST_LIMIT_SECONDS, MOST_LIMIT_SECONDS = 60.0, 1_800.0
+"""A source query may take as long as its interval, within these; the most is less than what a loop of ours may keep silent for."""
+
+_SLOW = "look at its plan and at its locks; the interval (one minute to half an hour) is its limit"
 
 
 class Feed:
@@ -60,25 +65,38 @@ class Feed:
             await self._merge(file, term)
         except LeaseLost:
             raise
+        except TimeoutError:
+            self._refuse(
+                file, f"the source query took longer than {self._limit_seconds:g} s; nothing was changed", _SLOW
+            )
+            return False
         except (InputRejected, HeldByGuard, DependencyDown, OSError) as error:
-            hint = getattr(error, "hint", "")
-            _log.error("source_refused", file=str(file), error=str(error), hint=hint)
+            self._refuse(file, str(error), getattr(error, "hint", ""))
             return False
         return True
+
+    def _refuse(self, file: Path, error: str, hint: str) -> None:
+        _log.error("source_refused", file=str(file), error=error, hint=hint)
+
+    @property
+    def _limit_seconds(self) -> float:
+        return min(MOST_LIMIT_SECONDS, max(LEAST_LIMIT_SECONDS, self._settings.source_interval.total_seconds()))
 
     async def _merge(self, file: Path, term: Term) -> None:
         query = await asyncio.to_thread(_text, file)
         now = self._clock.now()
         totals = await self._ledger.plan_totals(now=now)
         source = self._settings.source_database_url
-        result = await import_source(
-            query,
-            source_url=self._url if source is None else source.get_secret_value(),
-            url=self._url,
-            schema=self._settings.database_schema,
-            term=term,
-            terms=ImportTerms(now=now, full=True, allowance=allowance(self._policy, totals.not_confirmed_off)),
-        )
+        async with asyncio.timeout(self._limit_seconds):
+            result = await import_source(
+                query,
+                source_url=self._url if source is None else source.get_secret_value(),
+                url=self._url,
+                schema=self._settings.database_schema,
+                terms=ImportTerms(now=now, full=True, allowance=allowance(self._policy, totals.not_confirmed_off)),
+                term=term,
+                limit_seconds=self._limit_seconds,
+            )
         _log.info("source_merged", rows=result.rows, logins_deactivated=result.logins_deactivated)
 
 

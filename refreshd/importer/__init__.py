@@ -41,15 +41,17 @@ async def import_source(
     schema: str,
     terms: ImportTerms,
     term: Term,
+    limit_seconds: float,
     progress: Callable[[int], None] | None = None,
 ) -> ImportResult:
     """Merge what a SELECT on the same or another database says; `progress` hears how many rows were read.
 
-    The leader does this by itself, so it is a write under its term. Raises LeaseLost where that is over.
+    The leader does this by itself, so it is a write under its term. Raises LeaseLost where that is over. Whoever gives up waiting cancels
+    this; a little later than `limit_seconds` the source's server stops by itself.
     """
     async with _transaction(url, schema) as session:
         await keep_out_successors(session, term)
-        async with open_source(source_url, query, progress) as listing:
+        async with open_source(source_url, query, limit_seconds, progress) as listing:
             await stage(session, listing.rows(), listing.faults)
         result = await merge(session, terms, ignored_columns=listing.columns.ignored)
         await mark_source_read(session, terms.now)
@@ -58,10 +60,13 @@ async def import_source(
 
 @asynccontextmanager
 async def _transaction(url: str, schema: str) -> AsyncIterator[Connection]:
+    """Whatever goes wrong, the end of the session is the rollback: a server that hangs is not asked for one."""
     session = await connect(url, schema=schema, name="refreshd import", command_seconds=None)
     try:
         with database_trouble():
-            async with session.transaction():
-                yield session
+            transaction = session.transaction()
+            await transaction.start()
+            yield session
+            await transaction.commit()
     finally:
         session.terminate()

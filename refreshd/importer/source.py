@@ -2,14 +2,23 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 
 import asyncpg
 
 from refreshd.core.errors import InputRejected
 from refreshd.importer.listing import Columns, Faults, Row
 from refreshd.postgres import AWAY, Connection, Record, connect, database_trouble
+from refreshd.sqlfiles import Queries, load_queries
 
 _PREFETCH = 2_000
+
+
+@cache
+def _queries() -> Queries:
+    return load_queries("session")
+
+
 _HINT = "REFRESHD_SOURCE_QUERY_FILE must hold one SELECT with the columns client_id, login_id, active and, if you like, scheduled"
 
 
@@ -54,14 +63,15 @@ def _does_not_run(error: asyncpg.PostgresError) -> InputRejected:
 
 @asynccontextmanager
 async def open_source(
-    url: str, query: str, progress: Callable[[int], None] | None = None
+    url: str, query: str, limit_seconds: float, progress: Callable[[int], None] | None = None
 ) -> AsyncIterator[SourceListing]:
     """The query's rows for as long as the block runs; what is wrong with the query itself raises InputRejected."""
     session = await connect(url, schema=None, name="refreshd source query", command_seconds=None)
     try:
         with database_trouble():
-            async with session.transaction(readonly=True):
-                yield SourceListing(session, query, await _columns(session, query), progress)
+            await session.transaction(readonly=True).start()
+            await session.execute(*_queries()["limit_statements"](milliseconds=str(int((limit_seconds + 1) * 1000))))
+            yield SourceListing(session, query, await _columns(session, query), progress)
     finally:
         session.terminate()
 

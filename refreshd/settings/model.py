@@ -121,7 +121,10 @@ class Settings(BaseSettings):
     source_query_file: Path | None = Field(
         None, description="An SQL file whose rows (client_id, login_id, active) are the whole client list."
     )
-    source_interval: Duration = Field(timedelta(hours=1), description="How often the source query runs.")
+    source_interval: Duration = Field(
+        timedelta(hours=1),
+        description="How often the source query runs; one that takes longer, or half an hour, is given up.",
+    )
     source_database_url: ServerUrl | None = Field(
         None, description="Where the source query runs; when unset, on the ledger's own database."
     )

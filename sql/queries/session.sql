@@ -4,3 +4,7 @@
 -- What a session of our own starts with, for this transaction only: whoever borrows the session next finds it as it was.
 SELECT set_config(each.name, each.value, true)
 FROM unnest(:names::text[], :values::text[]) AS each (name, value);
+
+-- name: limit_statements(milliseconds)$
+-- No statement of this transaction takes longer, whoever waits for it.
+SELECT set_config('statement_timeout', :milliseconds, true);

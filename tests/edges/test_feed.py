@@ -166,3 +166,68 @@ async def test_a_function_of_the_company_that_raises_is_told_and_nothing_changes
         assert not await feed.read()
     assert [line["event"] for line in lines] == ["source_refused"]
     assert sum((await active_logins(company)).values()) == LOGINS
+
+
+HANGS = "SELECT pg_sleep(60)::text, NULL, true"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param(
+            "SELECT pg_sleep(60)::text AS client_id, NULL AS login_id, true AS active", id="says nothing at all"
+        ),
+        pytest.param(f"{QUERY} UNION ALL {HANGS} FROM generate_series(1, 5000)", id="stops after a while"),
+    ],
+)
+async def test_a_source_query_that_hangs_is_given_up_and_its_server_stops_too(
+    feed: Feed, company: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    await feed.read()
+    monkeypatch.setattr("refreshd.feed.MOST_LIMIT_SECONDS", 0.3)
+    (tmp_path / "source.sql").write_text(query, encoding="utf-8")
+    with structlog.testing.capture_logs() as lines:
+        assert not await feed.read()
+    assert [line["error"] for line in lines] == ["the source query took longer than 0.3 s; nothing was changed"]
+    assert sum((await active_logins(company)).values()) == LOGINS
+    async with asyncio.timeout(30):
+        while await company.fetchval(_STILL_RUNS):  # noqa: ASYNC110 - the server's own time
+            await asyncio.sleep(0.05)
+
+
+_STILL_RUNS = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()"
+
+
+async def test_a_source_query_may_take_as_long_as_its_interval_within_reason(feed: Feed) -> None:
+    assert feed._limit_seconds == 1_800.0, "an hour, and at most half of that"
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        pytest.param(f"{QUERY} ORDER BY 1 LIMIT 30", "30 active logins inactive, at most 6 may go", id="half"),
+        pytest.param(f"{QUERY} LIMIT 0", "has no row", id="none"),
+        pytest.param(QUERY.replace("bank_login", "NULL::uuid"), "60 bad rows", id="NULLs"),
+        pytest.param(QUERY.replace("bank_login", "7"), "60 bad rows", id="a number for a LoginId"),
+        pytest.param(QUERY.replace("NOT gone", "'perhaps'"), "60 bad rows", id="a word for a truth"),
+        pytest.param(QUERY.replace(", NOT gone AS active", ""), "lacks active", id="a column is missing"),
+    ],
+)
+async def test_why_a_list_is_refused_is_one_sentence(
+    feed: Feed, company: Connection, tmp_path: Path, query: str, says: str
+) -> None:
+    await feed.read()
+    (tmp_path / "source.sql").write_text(query, encoding="utf-8")
+    with structlog.testing.capture_logs() as lines:
+        assert not await feed.read()
+    ((event, error),) = [(line["event"], line["error"]) for line in lines]
+    assert event == "source_refused"
+    assert says in error
+    assert sum((await active_logins(company)).values()) == LOGINS
+
+
+async def test_rows_that_a_join_has_doubled_change_nothing(feed: Feed, company: Connection, tmp_path: Path) -> None:
+    await feed.read()
+    (tmp_path / "source.sql").write_text(f"{QUERY} UNION ALL {QUERY}", encoding="utf-8")
+    assert await feed.read()
+    assert sum((await active_logins(company)).values()) == LOGINS

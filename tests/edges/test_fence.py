@@ -34,7 +34,7 @@ EXCUSED = {
     "refreshd/ledger/deciding.py:reject_plan": OPERATORS_WORD,
     "refreshd/ledger/deciding.py:pause_writes": OPERATORS_WORD,
     "refreshd/ledger/deciding.py:resume_writes": OPERATORS_WORD,
-    "refreshd/ledger/undoing.py:undo_plan": OPERATORS_WORD,
+    "refreshd/ledger/undoing.py:ask_undo": OPERATORS_WORD,
     "refreshd/importer/__init__.py:import_file": OPERATORS_WORD,
     "refreshd/lease.py:_ask_for_it": ITS_OWN_FENCE,
     "refreshd/lease.py:renew": ITS_OWN_FENCE,
@@ -206,7 +206,9 @@ async def _of_passes(ledger: Ledger, pass_id: PassId) -> Mapping[str, Write]:
     done = PassRecord(pass_id=pass_id, started_at=NOW, finished_at=NOW, judged=6, intended=2, held=1)
     evidence = next(each for each in [await ledger.login(C)] if each is not None).evidence
     waiting = {each.login_id: each for each in await ledger.candidates(Change.DISABLE, now=NOW, after=None, limit=9)}
+    asked = await ledger.ask_undo(PlanId("p9"), by="test", reason="test", now=NOW)
     return {
+        "take_up": lambda term: ledger.take_up(asked, None, now=NOW, until=LATER, pass_id=pass_id, term=term),
         "start_pass": lambda term: ledger.start_pass(now=NOW, term=term),
         "finish_pass": lambda term: ledger.finish_pass(done, term=term),
         "accept_totals": lambda term: ledger.accept_totals(now=NOW, if_before=NOW, term=term),
@@ -254,8 +256,8 @@ def _of_the_rest(ledger: Ledger) -> Mapping[str, Write]:
             now=NOW, before=NOW, eligible_since=NOW - 7 * DAY, term=term
         ),
         "keep_rate": lambda term: ledger.keep_rate(10, rest_seconds=5.0, term=term),
-        "stop_credential": lambda term: ledger.stop_credential(key, "11111111", rest_seconds=5.0, term=term),
-        "release_credential": lambda term: ledger.release_credential(key, term=term),
+        "stop": lambda term: ledger.stop(key, "11111111", rest_seconds=5.0, term=term),
+        "release": lambda term: ledger.release(key, term=term),
         "add_day": lambda term: ledger.add_day(now=NOW + 9 * DAY, ahead=0, term=term),
         "drop_day": lambda term: ledger.drop_day(before=LATER, term=term),
         **{f"forget {each}": _forget(ledger, each) for each in Kept},

@@ -38,6 +38,7 @@ class Importer:
             query,
             source_url=source_url or self.url,
             url=self.url,
+            limit_seconds=60,
             schema=SCHEMA,
             terms=_terms(**({"full": True} | terms)),
             term=Term(0),

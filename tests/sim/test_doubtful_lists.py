@@ -13,11 +13,32 @@ from tests.support.virtual_world import Cast, VirtualWorld, play, until
 pytestmark = pytest.mark.slow
 
 NOON = datetime(2026, 1, 5, 16, tzinfo=UTC)
-ACTIVE = 60
+ACTIVE = 40
 
 
-async def _truncated(world: VirtualWorld) -> None:
+async def _links_truncated(world: VirtualWorld) -> None:
     await world.sql.execute("TRUNCATE client_login")
+
+
+async def _both_truncated(world: VirtualWorld) -> None:
+    await world.sql.execute("TRUNCATE client, client_login")
+
+
+async def _truncated_with_what_hangs_on_it(world: VirtualWorld) -> None:
+    await world.sql.execute("TRUNCATE client CASCADE")
+
+
+async def _deleted(world: VirtualWorld) -> None:
+    await world.sql.execute("DELETE FROM client")
+
+
+async def _a_third_is_gone(world: VirtualWorld) -> None:
+    """Too many for a day, too few for a list that cannot be true; with one client a login."""
+    await world.sql.execute("UPDATE client SET active = false WHERE abs(hashtext(client_id)) % 3 = 0")
+
+
+async def _no_link_is_scheduled(world: VirtualWorld) -> None:
+    await world.sql.execute("UPDATE client_login SET scheduled = false")
 
 
 async def _emptied(world: VirtualWorld) -> None:
@@ -32,7 +53,14 @@ async def _shrunk(world: VirtualWorld) -> None:
 @pytest.mark.parametrize(
     ("happens", "reason", "sentence"),
     [
-        pytest.param(_truncated, "empty_ledger", "not one of them is active", id="a table is truncated"),
+        pytest.param(_links_truncated, "empty_ledger", "not one of them is active", id="the links are truncated"),
+        pytest.param(_both_truncated, "empty_ledger", "not one of them is active", id="both tables are truncated"),
+        pytest.param(
+            _truncated_with_what_hangs_on_it, "empty_ledger", "not one of them is active", id="TRUNCATE CASCADE"
+        ),
+        pytest.param(_deleted, "empty_ledger", "not one of them is active", id="every client is deleted"),
+        pytest.param(_no_link_is_scheduled, "empty_ledger", "not one of them is active", id="no link is scheduled"),
+        pytest.param(_a_third_is_gone, "fraction", "a day go without approval", id="a third is gone"),
         pytest.param(_emptied, "empty_ledger", "not one of them is active", id="every client is inactive"),
         pytest.param(_shrunk, "shrunk_ledger", "is the client list complete?", id="two of three are gone"),
     ],
@@ -52,7 +80,7 @@ def test_a_list_that_cannot_be_true_is_held_as_a_whole_and_the_routine_of_the_ot
             left = await world.count("SELECT count(*) FROM login WHERE active")
             leading.engine.trigger()
             await until(lambda: _a_plan_waits(world))
-            await asyncio.sleep(timedelta(hours=25).total_seconds())
+            await asyncio.sleep(timedelta(hours=25 if left else 3).total_seconds())
 
             assert world.calls(Operation.SET_SCHEDULED_REFRESH) == sent, "nobody was disabled"
             (plan,) = [each for each in await world.ledger.plans() if each.state == "held"]
@@ -60,7 +88,9 @@ def test_a_list_that_cannot_be_true_is_held_as_a_whole_and_the_routine_of_the_ot
             assert sentence in plan.sentence
             assert world.calls(Operation.AUTHORIZE) - seen >= left, "the others had their routine"
 
-    play(database_url, Cast(start=NOON, active=ACTIVE, inactive=2), story)
+    play(
+        database_url, Cast(start=NOON, active=ACTIVE, inactive=2, settings={"pass_interval": timedelta(hours=2)}), story
+    )
 
 
 async def _a_plan_waits(world: VirtualWorld) -> bool:

@@ -19,6 +19,7 @@ _HANDLE = re.compile(rf"(?P<shown>[0-9a-f]{{{_SHOWN}}})-(?P<check>[0-9a-f]{{{CHE
 _LOGIN_ID = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])", re.IGNORECASE
 )
+_MAIL = re.compile(r"[^\s@<>]{1,64}@[^\s@<>]{1,255}\.[a-z]{2,24}", re.IGNORECASE)
 _BEGINNING = re.compile(rf"[0-9a-f]{{{_FEWEST},{_DIGITS}}}")
 
 
@@ -53,8 +54,8 @@ def masked(login_id: LoginId) -> str:
 
 
 def masked_in(text: str) -> str:
-    """The same words with every LoginId in them masked: a vendor's sentences name them too."""
-    return _LOGIN_ID.sub(lambda found: masked(LoginId(UUID(found[0]))), text)
+    """The same words with every LoginId and e-mail address in them masked: vendors' sentences and people's reasons name them too."""
+    return _MAIL.sub("[e-mail]", _LOGIN_ID.sub(lambda found: masked(LoginId(UUID(found[0]))), text))
 
 
 def read_handle(text: str) -> Handle | None:

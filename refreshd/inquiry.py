@@ -9,9 +9,11 @@ from typing import Generic, Protocol, TypeVar
 
 from refreshd.core.errors import LedgerUnavailable
 from refreshd.core.model import CallTrace, LoginId, PassId, VerdictName
+from refreshd.core.standing import Standing
 from refreshd.core.totals import LedgerTotals
 from refreshd.handle import EVERY, Handle, Span, handle_of
 from refreshd.reading import ReadingLedger, ScheduleEvent, StoredPass
+from refreshd.undoing import Disabled
 
 READ_SECONDS = 4.0
 """A page waits no longer for the ledger; the statement is cancelled at the server too."""
@@ -60,7 +62,7 @@ class PassStory:
     events: Sequence[ScheduleEvent]
 
 
-class PageLedger(ReadingLedger, Protocol):
+class PageLedger(ReadingLedger, Disabled, Protocol):
     """What the page reads beyond what commands do. Nothing of it writes."""
 
     async def listed(
@@ -73,6 +75,10 @@ class PageLedger(ReadingLedger, Protocol):
 
     async def institutions(self, *, limit: int) -> Sequence[InstitutionRow]:
         """The ones with the most logins first."""
+        ...
+
+    async def standings(self) -> Sequence[Standing]:
+        """Of each institution that anything was heard of."""
         ...
 
     async def pass_story(self, pass_id: PassId, *, limit: int) -> PassStory | None: ...

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from refreshd.core.canary import CanaryAnswers
 from refreshd.core.fate import Decision, Fate
 from refreshd.core.model import (
     CallTrace,
@@ -20,6 +21,7 @@ from refreshd.core.model import (
     VerdictName,
 )
 from refreshd.core.plan import HeldPlan, Intent
+from refreshd.core.undo import Undo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,14 @@ class ReadingLedger(Protocol):
         ...
 
     async def plan_decisions(self, plan_id: PlanId) -> Sequence[Decision]: ...
+
+    async def canary_of(self, plan_id: PlanId) -> CanaryAnswers | None:
+        """How the plan's canary goes; None for a plan that has none."""
+        ...
+
+    async def undo_of(self, undone: PlanId) -> Undo | None:
+        """The newest undoing of a plan; None where nobody wanted one."""
+        ...
 
     async def clients_of(self, login_id: LoginId) -> Sequence[LinkedClient]: ...
 

@@ -9,7 +9,7 @@ from refreshd.cli.options import AsJson, Config
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import ledger_settings, opened
 from refreshd.cli.start import run_async
-from refreshd.core.standing import InstitutionState, Standing
+from refreshd.core.standing import STANDING_WORDS, InstitutionState, Standing
 from refreshd.settings import Settings
 
 _STYLES = {
@@ -17,12 +17,6 @@ _STYLES = {
     InstitutionState.DOWN: "bold red",
     InstitutionState.SUSPECT: "bold yellow",
     InstitutionState.NOT_ENOUGH_EVIDENCE: "dim",
-}
-_WORDS = {
-    InstitutionState.UP: "",
-    InstitutionState.DOWN: "held: one login at a time asks it; its users are not blamed",
-    InstitutionState.SUSPECT: "too many failed at once to blame each user; two nights decide",
-    InstitutionState.NOT_ENOUGH_EVIDENCE: "each login is judged alone",
 }
 
 
@@ -66,7 +60,7 @@ def _row(each: Standing) -> list[Cell]:
         phrases.stamp(each.since),
         phrases.number(each.refreshed),
         phrases.number(each.failed),
-        Text(_WORDS[each.state], "dim"),
+        Text(STANDING_WORDS[each.state], "dim"),
     ]
 
 

@@ -1,7 +1,7 @@
 """`refreshd plan --show PLAN_ID`: one plan from its making to now, in whatever state it is."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rich.text import Text
 
@@ -12,6 +12,7 @@ from refreshd.cli.session import Opened, opened, preview_policy
 from refreshd.cli.shapes import decision_as_json, moved_as_json, plan_as_json, undo_as_json
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.core import caps
+from refreshd.core.canary import CanaryAnswers, said_of
 from refreshd.core.errors import PlanUnknown
 from refreshd.core.fate import Decision, Fate, Moved, fate_words, moved
 from refreshd.core.model import LoginId
@@ -31,6 +32,7 @@ class _Story:
     now_weighed: Weighed
     fates: Mapping[Fate, int]
     decisions: Sequence[Decision]
+    canary: CanaryAnswers | None
     undo: Undo | None
 
     @property
@@ -47,9 +49,11 @@ async def tell_plan(screen: Screen, settings: Settings, prefix: str, *, show_all
             return
         show_plan(screen, story.plan, here.now)
         show_since_then(screen, story.plan, story.fates)
+        if story.canary is not None:
+            screen.line(clean(phrases.sentence(said_of(story.canary))), indent=2)
         _show_decisions(screen, story.decisions)
         if story.undo is not None:
-            screen.line(f"{said_of_undo(story.undo).capitalize()}.", indent=2)
+            screen.line(phrases.sentence(said_of_undo(story.undo)), indent=2)
         _show_moved(screen, story)
         await _show_members(screen, here, story, show_all=show_all)
 
@@ -66,6 +70,7 @@ async def _read(here: Opened, prefix: str) -> _Story:
         now_weighed=caps.weighed(plan.change, totals, policy),
         fates=await ledger.plan_fates(plan_id),
         decisions=await ledger.plan_decisions(plan_id),
+        canary=await ledger.canary_of(plan_id),
         undo=await ledger.undo_of(plan_id),
     )
 
@@ -135,6 +140,7 @@ async def _print_json(screen: Screen, here: Opened, story: _Story) -> None:
         **plan_as_json(story.plan),
         "fates": dict(story.fates),
         "moved": [moved_as_json(each) for each in story.moved],
+        "canary": story.canary and asdict(story.canary),
         "decisions": [decision_as_json(each) for each in story.decisions],
         "undo": story.undo and undo_as_json(story.undo),
     }

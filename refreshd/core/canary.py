@@ -69,6 +69,16 @@ def may_follow(answers: CanaryAnswers | None, limit: int) -> int:
     return max(0, CANARIES - answers.expected - answers.open)
 
 
+def said_of(answers: CanaryAnswers) -> str:
+    """How a plan's canary went, for a page and a command alike."""
+    if answers.unexpected:
+        return f"{answers.unexpected} of its canary's answers were not expected ({answers.said or 'no words'})"
+    if answers.expected >= CANARIES:
+        return f"its canary is over: Flinks has confirmed {answers.expected} as expected"
+    waiting = f", {answers.open} are not answered yet" if answers.open else ""
+    return f"its canary: Flinks has confirmed {answers.expected} of {CANARIES} as expected{waiting}; the rest waits"
+
+
 def is_over(answers: CanaryAnswers | None) -> bool:
     """Whether what follows is no canary any more."""
     return answers is None or answers.expected >= CANARIES

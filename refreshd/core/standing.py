@@ -15,6 +15,14 @@ class InstitutionState(StrEnum):
     NOT_ENOUGH_EVIDENCE = "not_enough_evidence"
 
 
+STANDING_WORDS = {
+    InstitutionState.UP: "",
+    InstitutionState.DOWN: "held: one login at a time asks it; its users are not blamed",
+    InstitutionState.SUSPECT: "too many failed at once to blame each user; two nights decide",
+    InstitutionState.NOT_ENOUGH_EVIDENCE: "each login is judged alone",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """One institution. The numbers are logins in `night`, which were well before it; `blaming_users` are among the failed.

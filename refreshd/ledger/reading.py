@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from refreshd.core.canary import CanaryAnswers
 from refreshd.core.fate import Decision, Fate
 from refreshd.core.model import (
     CallTrace,
@@ -35,6 +36,7 @@ class ReadingQueries:
         self._database = database
         self._login = load_queries("login")
         self._plan = load_queries("plan")
+        self._canary = load_queries("canary")
         self._decision = load_queries("decision")
         self._pass = load_queries("pass")
         self._trace = load_queries("trace")
@@ -75,6 +77,10 @@ class ReadingQueries:
     async def plan_decisions(self, plan_id: PlanId) -> Sequence[Decision]:
         found = await self._database.rows(self._decision["of_plan"](plan_id=plan_id))
         return [Decision(**dict(row)) for row in found]
+
+    async def canary_of(self, plan_id: PlanId) -> CanaryAnswers | None:
+        row = await self._database.row(self._canary["of_plan"](plan_id=plan_id))
+        return None if row is None else rows.canary_answers(row)
 
     async def clients_of(self, login_id: LoginId) -> Sequence[LinkedClient]:
         found = await self._database.rows(self._login["clients"](login_id=login_id))

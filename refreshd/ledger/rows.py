@@ -127,12 +127,14 @@ def approved(row: Record, change: Change) -> PlannedChange:
 
 
 def plan_under_way(row: Record) -> PlanUnderWay:
+    answers = canary_answers(row) if row["canary"] else None
+    return PlanUnderWay(plan_id=PlanId(row["plan_id"]), state=PlanState(row["state"]), canary=answers)
+
+
+def canary_answers(row: Record) -> CanaryAnswers:
     words = [each for each in (row["code"], row["detail"]) if each]
-    answers = CanaryAnswers(
+    return CanaryAnswers(
         open=row["open"], expected=row["expected"], unexpected=row["unexpected"], said=": ".join(words) or None
-    )
-    return PlanUnderWay(
-        plan_id=PlanId(row["plan_id"]), state=PlanState(row["state"]), canary=answers if row["canary"] else None
     )
 
 

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from refreshd.core.model import PlanId
+from refreshd.core.undo import Undo
 from refreshd.inquiry import Reach
 from refreshd.operators import Operators
 
@@ -25,6 +26,8 @@ class DecidingLedger(Protocol):
     async def approve_plan(self, plan_id: PlanId, *, by: str, reason: str, now: datetime, until: datetime) -> int: ...
 
     async def reject_plan(self, plan_id: PlanId, *, by: str, reason: str, now: datetime) -> int: ...
+
+    async def ask_undo(self, undone: PlanId, *, by: str, reason: str, now: datetime) -> Undo: ...
 
     async def pause_writes(self, *, by: str, reason: str, now: datetime) -> bool: ...
 

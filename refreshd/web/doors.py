@@ -18,7 +18,10 @@ from refreshd.core.caps import WINDOW
 from refreshd.core.errors import PlanUnknown
 from refreshd.core.model import PlanId, PlanState
 from refreshd.core.plan import HeldPlan
+from refreshd.core.undo import UNDOING_WORDS, Undoable
 from refreshd.inquiry import PageLedger
+from refreshd.phrases import counted
+from refreshd.undoing import read
 from refreshd.web.desk import DecidingLedger, Desk, Session
 from refreshd.web.site import COOKIE, Refused, Site, Unknown, loop_seconds, render, session_of
 
@@ -26,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 _LONGEST_REASON = 500
 _LONGEST_PASSWORD = 1024
-_BEHIND_DOORS = re.compile(r"/(plans/[0-9a-f]+/(approve|reject)|writes/(pause|resume))")
+_BEHIND_DOORS = re.compile(r"/(plans/[0-9a-f]+/(approve|reject|undo)|writes/(pause|resume))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Doors:
         router.add_get("/sign-in", self.ask_who)
         router.add_post("/sign-in", self.sign_in)
         router.add_post("/sign-out", self.sign_out)
-        for path in ("/plans/{plan_id}/{decision:approve|reject}", "/writes/{decision:pause|resume}"):
+        for path in ("/plans/{plan_id}/{decision:approve|reject|undo}", "/writes/{decision:pause|resume}"):
             router.add_get(path, self.ask)
             router.add_post(path, self.decide)
 
@@ -132,6 +135,8 @@ class Doors:
                 await ledger.approve_plan(plan_id, by=by, reason=reason, now=now, until=now + WINDOW)
             case "reject":
                 await ledger.reject_plan(plan_id, by=by, reason=reason, now=now)
+            case "undo":
+                await ledger.ask_undo(plan_id, by=by, reason=reason, now=now)
             case "pause":
                 await ledger.pause_writes(by=by, reason=reason, now=now)
             case _:
@@ -188,13 +193,15 @@ async def _question(ledger: PageLedger, asked: Mapping[str, str]) -> _Question:
     plan = await ledger.plan(PlanId(asked["plan_id"]))
     if plan is None:
         raise Unknown("There is no such plan.")
+    if asked["decision"] == "undo":
+        return _undoing(await read(ledger, plan.plan_id))
     if plan.state not in {PlanState.HELD, PlanState.REJECTED}:
         raise Unknown(f"This plan is {plan.state}: nothing is to be decided about it.")
     return _approval(plan) if asked["decision"] == "approve" else _rejection(plan)
 
 
 def _approval(plan: HeldPlan) -> _Question:
-    logins = f"{plan.remaining:,} {'login' if plan.remaining == 1 else 'logins'}"
+    logins = counted(plan.remaining, "login")
     return _Question(
         f"{plan.change.capitalize()} {logins}?",
         (
@@ -203,6 +210,21 @@ def _approval(plan: HeldPlan) -> _Question:
             "Each is judged again before anything is sent; clients who came back drop out.",
         ),
         f"Approve: {plan.change} {logins}",
+        is_grave=True,
+    )
+
+
+def _undoing(found: Undoable) -> _Question:
+    if not found.counts:
+        raise Unknown("This plan has disabled nothing: there is nothing to undo.")
+    return _Question(
+        "Undo this plan?",
+        (
+            *(f"{counted(count, 'login')}: {UNDOING_WORDS[outcome]}." for outcome, count in found.counts.items()),
+            "The leader's next pass makes a plan of enables of it, within the caps; beyond them it waits for approval.",
+            "What is left of this plan is rejected: nothing more of it is sent.",
+        ),
+        "Undo the plan",
         is_grave=True,
     )
 

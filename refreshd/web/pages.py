@@ -9,11 +9,14 @@ from aiohttp import web
 
 from refreshd import overview as overviews
 from refreshd import story
+from refreshd.core.canary import said_of
 from refreshd.core.errors import DependencyDown
-from refreshd.core.fate import fate_words, since_then
-from refreshd.core.model import LoginId, PassId, PlanId, VerdictName
+from refreshd.core.fate import Fate, fate_words, since_then
+from refreshd.core.model import Change, LoginId, PassId, PlanId, VerdictName
 from refreshd.core.plan import HeldPlan
+from refreshd.core.standing import STANDING_WORDS
 from refreshd.core.totals import LedgerTotals
+from refreshd.core.undo import said_of_undo
 from refreshd.handle import EVERY, handle_of, read_beginning, read_handle
 from refreshd.health import PAUSE, Role
 from refreshd.inquiry import InstitutionRow, Kept, PageLedger, Search, look_up
@@ -151,8 +154,13 @@ class Pages:
             if plan is None:
                 raise Unknown("There is no such plan.")
             fates = await ledger.plan_fates(plan_id)
+            canary, undo = await ledger.canary_of(plan_id), await ledger.undo_of(plan_id)
             context: Context = {
                 "plan": plan,
+                "canary": None if canary is None else said_of(canary),
+                "undo": undo,
+                "undo_said": None if undo is None else said_of_undo(undo),
+                "is_undoable": plan.change is Change.DISABLE and bool(fates.get(Fate.DONE)),
                 "since": [(count, fate_words(fate, plan.change)) for fate, count in since_then(fates)],
                 "decisions": await ledger.plan_decisions(plan_id),
                 "members": await ledger.plan_story(plan_id, after=None, limit=MEMBERS),
@@ -172,7 +180,9 @@ class Pages:
     async def institutions(self, request: web.Request) -> web.Response:
         async with self._site.reach.ledger() as ledger:
             found = await self._institutions.get(lambda: ledger.institutions(limit=_INSTITUTIONS))
-        return self._render("institutions.html", request, {"institutions": found})
+            standings = {each.institution: each for each in await ledger.standings()}
+        context: Context = {"institutions": found, "standings": standings, "standing_words": STANDING_WORDS}
+        return self._render("institutions.html", request, context)
 
     async def config(self, request: web.Request) -> web.Response:
         return self._render("config.html", request, {"settings": self._site.settings()})

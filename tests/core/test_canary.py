@@ -3,7 +3,7 @@
 import pytest
 
 from refreshd.core import codes
-from refreshd.core.canary import CANARIES, CanaryAnswers, is_over, is_unexpected, may_follow, wants_canary
+from refreshd.core.canary import CANARIES, CanaryAnswers, is_over, is_unexpected, may_follow, said_of, wants_canary
 from refreshd.core.errors import (
     CallAbandoned,
     CredentialRefused,
@@ -76,3 +76,20 @@ def test_the_canary_is_over_when_all_are_confirmed() -> None:
     assert is_over(None)
     assert is_over(CanaryAnswers(expected=5))
     assert not is_over(CanaryAnswers(expected=4, open=1))
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (CanaryAnswers(), "its canary: Flinks has confirmed 0 of 5 as expected; the rest waits"),
+        (
+            CanaryAnswers(open=2, expected=3),
+            "its canary: Flinks has confirmed 3 of 5 as expected, 2 are not answered yet; the rest waits",
+        ),
+        (CanaryAnswers(expected=5), "its canary is over: Flinks has confirmed 5 as expected"),
+        (CanaryAnswers(expected=4, unexpected=1), "1 of its canary's answers were not expected (no words)"),
+        (CanaryAnswers(unexpected=2, said="odd"), "2 of its canary's answers were not expected (odd)"),
+    ],
+)
+def test_how_a_canary_goes_is_one_sentence(answers: CanaryAnswers, said: str) -> None:
+    assert said_of(answers) == said

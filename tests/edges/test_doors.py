@@ -203,6 +203,35 @@ async def test_a_plan_is_rejected_and_may_be_approved_after_all(browser: Browser
     assert (await browser.get(f"/plans/{PLAN}/approve"))[0] == 404
 
 
+async def test_a_plan_that_disabled_something_is_undone_by_asking_the_leader(
+    browser: Browser, ledger: Ledger, connection: Connection
+) -> None:
+    await browser.sign_in()
+    assert (await browser.get(f"/plans/{PLAN}/undo"))[0] == 404, "it has disabled nothing"
+    assert f"/plans/{PLAN}/undo" not in (await browser.get(f"/plans/{PLAN}"))[1]
+    await connection.execute(
+        "UPDATE login SET plan_id = NULL, confirmed_off_at = $2 WHERE login_id = $1", login_id(1), NOW
+    )
+    await connection.execute(
+        "INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id)"
+        " VALUES ($1, 'disable', 'confirmed', $2, 'leaking', $3)",
+        login_id(1), NOW, PLAN,
+    )  # fmt: skip
+    assert f'href="/plans/{PLAN}/undo"' in (await browser.get(f"/plans/{PLAN}"))[1]
+    _, text = await browser.get(f"/plans/{PLAN}/undo")
+    assert "1 login: left off: no active client." in text
+    assert await ledger.undo_of(PLAN) is None, "looking asks for nothing"
+
+    assert await browser.decide(f"/plans/{PLAN}/undo", "one of theirs, ann@bank.example") == (303, f"/plans/{PLAN}")
+    asked = await ledger.undo_of(PLAN)
+    assert asked is not None
+    assert (asked.asked_by, asked.reason, asked.planned_at) == ("alice", "one of theirs, ann@bank.example", None)
+    _, text = await browser.get(f"/plans/{PLAN}")
+    assert "Its undoing waits for the leader" in text
+    assert "one of theirs, [e-mail]" in text
+    assert "ann@bank.example" not in text
+
+
 async def test_vendor_writes_are_paused_and_resumed(browser: Browser, ledger: Ledger) -> None:
     await browser.sign_in()
     assert await browser.decide("/writes/pause", "the client list looks odd") == (303, "/")

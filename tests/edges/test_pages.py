@@ -263,8 +263,41 @@ async def test_a_pass_has_a_page_with_its_phases_what_it_withheld_and_its_change
     assert "bbbb0000… authorize 250 ms 200" in said
 
 
+async def test_a_plan_says_how_its_canary_goes(
+    reader: aiohttp.ClientSession, ledger: Ledger, term: Term, connection: Connection
+) -> None:
+    pass_id = await ledger.start_pass(now=NOW, term=term)
+    await ledger.hold(observed.held_plan(), now=NOW, pass_id=pass_id, term=term)
+    path = f"/plans/{observed.held_plan().plan_id}"
+    assert "canary" not in await read(reader, path)
+    await connection.execute("UPDATE plan SET canary = true")
+    assert "Its canary: Flinks has confirmed 0 of 5 as expected; the rest waits." in await read(reader, path)
+    await connection.execute(
+        "INSERT INTO canary (plan_id, login_id, answer, answered_at, detail) SELECT plan_id, $1, 'unexpected', $2, $3 FROM plan",
+        A, NOW, f"it speaks of {C}",
+    )  # fmt: skip
+    said = f"1 of its canary's answers were not expected (it speaks of {masked(C)})."
+    assert said in await read(reader, path)
+
+
+async def test_the_page_of_institutions_says_how_each_stands_as_the_command_does(
+    reader: aiohttp.ClientSession, connection: Connection
+) -> None:
+    assert "nothing heard yet" in await read(reader, "/institutions")
+    await connection.execute(
+        "INSERT INTO institution (name, state, since, proved_at, night, refreshed, failed, blaming_users)"
+        " VALUES ('Boreal & Sons', 'down', $1, $1, $1, 2, 18, 0)",
+        NOW,
+    )
+    text = await read(reader, "/institutions")
+    assert "down held: one login at a time asks it; its users are not blamed: 18 of the 20 logins heard of" in text
+    await connection.execute("UPDATE institution SET state = 'not_enough_evidence'")
+    assert "not enough evidence each login is judged alone" in await read(reader, "/institutions")
+
+
 async def test_institutions_are_counted_the_busiest_first(reader: aiohttp.ClientSession) -> None:
-    assert "not known yet 2 1 1 0 0 0 0 Boreal & Sons 1 1 0 0 1 0 0" in await read(reader, "/institutions")
+    text = await read(reader, "/institutions")
+    assert "not known yet nothing heard yet 2 1 1 0 0 0 0 Boreal & Sons nothing heard yet 1 1 0 0 1 0 0" in text
 
 
 async def test_every_link_on_a_page_leads_somewhere(reader: aiohttp.ClientSession) -> None:

@@ -38,3 +38,7 @@ def test_counts_carry_their_noun() -> None:
 def test_words_are_listed_as_in_a_sentence() -> None:
     assert phrases.listed(["a"]) == "a"
     assert phrases.listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_a_sentence_begins_large_and_ends() -> None:
+    assert phrases.sentence("its word, and Flinks'") == "Its word, and Flinks'."

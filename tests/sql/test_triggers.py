@@ -303,6 +303,9 @@ async def test_a_login_that_is_confirmed_off_and_unlinked_may_be_deleted(connect
         "UPDATE schedule_change SET reason = ''",
         "DELETE FROM schedule_change",
         "TRUNCATE schedule_change",
+        "UPDATE decision SET reason = ''",
+        "DELETE FROM decision",
+        "TRUNCATE decision CASCADE",
     ],
 )
 async def test_history_cannot_be_rewritten(connection: Connection, statement: str) -> None:

@@ -181,7 +181,7 @@ class WorkQueue:
         return await self._ledger.is_active(conversation.subject)
 
     async def _still_wanted(self, conversation: Conversation) -> bool:
-        if conversation.change is None or self.breaker.suspects_settings(_seconds()):
+        if conversation.change is None or not self.agenda.writes or self.breaker.suspects_settings(_seconds()):
             return False
         return conversation.step is not Step.SET or await self._mark_sent(conversation)
 

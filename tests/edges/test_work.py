@@ -150,6 +150,27 @@ async def test_unknown_logins_stop_disables_whatever_their_credential(waiting: L
     assert await queue.take() is None
 
 
+async def test_a_disable_that_had_begun_goes_no_further_once_refreshd_observes_and_again_when_it_enforces(
+    waiting: Ledger, term: Term, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings are read anew between its token and the call."""
+    monkeypatch.setattr("refreshd.core.conversation.POLL_SECONDS", 0.0)
+    enforces = agenda(credential=Credential.AUTHORIZE_TOKEN)
+    before = queue_of(waiting, term, enforces)
+    (minted,) = await take_calls(before, 1)
+    assert (minted.kind, minted.step) == (Kind.CHANGE, Step.MINT)
+    begun = before.drop_waiting()
+    assert [each.step for each in begun] == [Step.SET]
+
+    observes = queue_of(waiting, term, replace(enforces, writes=False))
+    observes.adopt(begun)
+    assert {each.kind for each in await take_calls(observes, EACH)} == {Kind.ROUTINE}
+    assert await connection.fetchval("SELECT count(*) FROM schedule_change WHERE event = 'sent'") == 0
+
+    again = queue_of(waiting, term, enforces)
+    assert (await take_calls(again, 1))[0].kind is Kind.CHANGE
+
+
 async def test_a_login_whose_row_somebody_else_holds_keeps_no_other_disable_waiting(
     waiting: Ledger, database_url: str, term: Term
 ) -> None:

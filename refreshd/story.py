@@ -14,6 +14,7 @@ from refreshd.core.forecast import eligible_until
 from refreshd.core.judge import JudgePolicy, judge
 from refreshd.core.model import CallTrace, Evidence, Flag, LoginId, Pause, Verdict
 from refreshd.core.outlook import Outlook, RoutineTimes, outlook
+from refreshd.core.standing import STANDING_WORDS, Standing
 from refreshd.overview import said_of_pause
 from refreshd.reading import LinkedClient, ReadingLedger, ScheduleEvent, StoredLogin
 
@@ -111,6 +112,8 @@ def evidence_facts(story: Story) -> Iterator[Fact]:
     """What Flinks and the application have said, each with its time."""
     evidence, now = story.login.evidence, story.now
     yield "institution", evidence.institution or "not known yet"
+    if evidence.standing is not None:
+        yield "which is", _standing(evidence.standing, now)
     yield "scheduled refresh", _flag(evidence, now)
     yield "last refresh", phrases.when(evidence.refreshed_at, now)
     yield "last answer", _answer(evidence, now)
@@ -126,6 +129,12 @@ def evidence_facts(story: Story) -> Iterator[Fact]:
         yield "refused", f"{evidence.refusal.code}, {phrases.when(evidence.refusal.refused_at, now)}"
     if evidence.attempts:
         yield "fruitless rounds", f"{evidence.attempts}; next try not before {phrases.when(evidence.not_before, now)}"
+
+
+def _standing(bank: Standing, now: datetime) -> str:
+    state, words = bank.state.value.replace("_", " "), STANDING_WORDS[bank.state]
+    told = f"{state}, {words}" if words else state
+    return f"{told}; {bank.numbers}; so since {phrases.when(bank.since, now)}"
 
 
 def _deadline(evidence: Evidence, now: datetime, *, polling: bool) -> str:

@@ -291,6 +291,9 @@ async def test_the_page_of_institutions_says_how_each_stands_as_the_command_does
     )
     text = await read(reader, "/institutions")
     assert "down held: one login at a time asks it; its users are not blamed: 18 of the 20 logins heard of" in text
+    story = await read(reader, f"/logins/{handle_of(C)}")
+    assert "which is down, held: one login at a time asks it; its users are not blamed; 18 of the 20 logins" in story
+    assert "which is" not in await read(reader, f"/logins/{handle_of(A)}"), "nobody knows its institution"
     await connection.execute("UPDATE institution SET state = 'not_enough_evidence'")
     assert "not enough evidence each login is judged alone" in await read(reader, "/institutions")
 

@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     )
     operators: OperatorLines | None = Field(
         None,
-        description="Who may approve, reject, pause and resume on the page: lines that `refreshd password NAME` prints; unset: nobody.",
+        description="Who may decide on the page (approve, undo, pause ...): lines that `refreshd password NAME` prints; unset: nobody.",
     )
     log_format: LogFormat | None = Field(
         None, description="`json` or `console`; when unset, `console` on a terminal and `json` off it."

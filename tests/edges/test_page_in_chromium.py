@@ -185,6 +185,23 @@ def test_an_operator_rejects_and_pauses_by_keyboard_alone(browser: Browser, here
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
+def test_an_operator_asks_for_an_undoing_by_keyboard_alone(browser: Browser, here: Installation) -> None:
+    with opened(browser, here) as page:
+        page.goto(f"/plans/{here.done}")
+        expect(page.get_by_text("Its canary is over: Flinks has confirmed 5 as expected.")).to_be_visible()
+        page.get_by_role("link", name="Undo…").press("Enter")
+        sign_in(page)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Undo this plan?")
+        expect(page.get_by_text("left off: no active client")).to_be_visible()
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        page.get_by_label("Why?").press_sequentially("the list lacked one region")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{here.url}/plans/{here.done}")
+        expect(page.get_by_text("Its undoing waits for the leader's next pass.")).to_be_visible()
+
+
 # Many -------------------------------------------------------------------------------------------------------------------------------------
 
 

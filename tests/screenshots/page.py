@@ -46,6 +46,7 @@ def draw_all(directory: Path) -> None:
                     _draw(page, here.url + path, directory / f"{name}-{size}-{scheme}.png")
                 _sign_in(page, here)
                 _draw(page, f"{here.url}/plans/{here.held}/approve", directory / f"confirm-{size}-{scheme}.png")
+                _draw(page, f"{here.url}/plans/{here.done}/undo", directory / f"undo-{size}-{scheme}.png")
                 page.context.close()
 
 

@@ -27,6 +27,7 @@ class Installation:
     another_url: str
     database_url: str
     held: PlanId
+    done: PlanId
     reconnect: str
     busy_pass: int
     site: Site
@@ -40,6 +41,7 @@ class Installation:
             "login": f"/logins/{self.reconnect}",
             "plans": "/plans",
             "plan": f"/plans/{self.held}",
+            "plan-done": f"/plans/{self.done}",
             "pass": f"/passes/{self.busy_pass}",
             "institutions": "/institutions",
             "config": "/config",
@@ -67,6 +69,7 @@ async def _installed(database_url: str) -> AsyncIterator[Installation]:
         site = leaders_site(ledger, settings, replace(overview, budget=BudgetUse(used=21, rate_per_minute=30)))
         async with serve(make_app(site), "127.0.0.1:0") as url, serve(make_app(site), "127.0.0.1:0") as another_url:
             (held,) = [each for each in await ledger.plans() if each.state == "held"]
+            done = await here.sql.fetchval("SELECT plan_id FROM plan WHERE state = 'closed' AND canary")
             (sick,) = await ledger.logins(VerdictName.RECONNECT, after=None, limit=1)
             busy = await here.sql.fetchval(
                 "SELECT pass_id FROM schedule_change WHERE pass_id IS NOT NULL GROUP BY pass_id ORDER BY count(*) DESC LIMIT 1"
@@ -76,6 +79,7 @@ async def _installed(database_url: str) -> AsyncIterator[Installation]:
                 another_url=another_url,
                 database_url=database_url,
                 held=held.plan_id,
+                done=PlanId(done),
                 reconnect=handle_of(sick.evidence.login_id),
                 busy_pass=busy,
                 site=site,

@@ -36,8 +36,7 @@ async def leads(copy: Copy) -> None:
 
 
 async def stands_by(copy: Copy) -> None:
-    status, words = await copy.answers("/readyz")
-    assert status == 200
+    words = await copy.becomes_ready()
     assert "standby: another daemon leads this ledger" in words
     assert (await copy.shows())["refreshd_leader"] == "0.0"
     assert (await copy.answers("/livez"))[0] == 200

@@ -20,7 +20,7 @@ from refreshd.simulator.audit import CallSeen
 from refreshd.simulator.http import running
 from tests.support.cut_line import Line, line_to
 from tests.support.process import Process
-from tests.support.world import World, until, world
+from tests.support.world import PATIENCE_SECONDS, World, until, world
 
 RATE = 120
 """Calls a minute: slower than the work wants, so the budget binds."""
@@ -116,6 +116,13 @@ class Copy:
             case Kind.SILENCED:
                 self._line.mend()
                 await self.process.logged("standing_by", stood_by + 1)
+
+    async def becomes_ready(self) -> str:
+        """Its words once it is: a standby has asked for the lease by then, and found it taken."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (answer := await self.answers("/readyz"))[0] != 200:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
+        return answer[1]
 
     async def shows(self) -> dict[str, str]:
         """Every sample of its metrics."""

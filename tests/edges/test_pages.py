@@ -280,6 +280,20 @@ async def test_a_plan_says_how_its_canary_goes(
     assert said in await read(reader, path)
 
 
+async def test_a_small_plan_that_went_at_once_has_a_page_too_and_was_made_not_held(
+    reader: aiohttp.ClientSession, ledger: Ledger, term: Term, connection: Connection
+) -> None:
+    pass_id = await ledger.start_pass(now=NOW, term=term)
+    await ledger.hold(observed.held_plan(), now=NOW, pass_id=pass_id, term=term)
+    await connection.execute(
+        "UPDATE plan SET state = 'closed', reason = 'within_caps', sentence = 'within the caps; sent at once',"
+        " approved_at = $1, approved_until = $1, approval_reason = 'looked'",
+        NOW,
+    )
+    text = await read(reader, f"/plans/{observed.held_plan().plan_id}")
+    assert "Within the caps; sent at once. Made 0 s ago . Approved until 2026-03-02 16:00 UTC: looked. Closed:" in text
+
+
 async def test_the_page_of_institutions_says_how_each_stands_as_the_command_does(
     reader: aiohttp.ClientSession, connection: Connection
 ) -> None:

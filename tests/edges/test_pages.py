@@ -304,7 +304,7 @@ async def test_the_page_of_institutions_says_how_each_stands_as_the_command_does
         NOW,
     )
     text = await read(reader, "/institutions")
-    assert "down held: one login at a time asks it; its users are not blamed: 18 of the 20 logins heard of" in text
+    assert "down held: one login at a time asks it; its users are not blamed : 18 of the 20 logins heard of" in text
     story = await read(reader, f"/logins/{handle_of(C)}")
     assert "which is down, held: one login at a time asks it; its users are not blamed; 18 of the 20 logins" in story
     assert "which is" not in await read(reader, f"/logins/{handle_of(A)}"), "nobody knows its institution"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from refreshd.core.effects import Effect
-from refreshd.core.errors import LedgerUnavailable, RowsLocked, Unstorable
+from refreshd.core.errors import LeaseLost, LedgerUnavailable, RowsLocked, Unstorable
 from refreshd.core.model import CallTrace
 
 _log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ class _Waiting:
 
 
 class Recorder:
-    """Hears of calls as a `CallObserver`, and records effects. `run` must be running for `record` to return."""
+    """Hears of calls as a `CallObserver`, and records effects. `record` returns while `run` is running, and raises once it has ended."""
 
     def __init__(
         self, write: Write, *, on_written: Callable[[LedgerUnavailable | None], None] = lambda _: None
@@ -50,6 +50,7 @@ class Recorder:
         self._put_aside = asyncio.Event()
         self._traced = asyncio.Event()
         self._wanted = asyncio.Event()
+        self._ended: Exception | None = None
 
     def __call__(self, trace: CallTrace) -> None:
         self._traces.append(trace)
@@ -57,6 +58,8 @@ class Recorder:
 
     async def record(self, effects: Sequence[Effect]) -> None:
         """Return once these effects, and all traces heard so far, are durable. Raises what ended `run`, LeaseLost above all."""
+        if self._ended is not None:
+            raise self._ended
         waiting = _Waiting(effects, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._wanted.set()
@@ -73,6 +76,7 @@ class Recorder:
                     await self._flush()
         except asyncio.CancelledError:
             await self._say_last_word()
+            self._give_up(LeaseLost("this leadership has ended, and nothing is recorded for it any more"))
             raise
         except ExceptionGroup as errors:
             error = errors.exceptions[0]
@@ -187,6 +191,8 @@ class Recorder:
             _log.warning("traces_lost", traces=len(self._traces), effects=len(self._waiting) + len(self._aside))
 
     def _give_up(self, error: Exception) -> None:
+        """Nobody may wait for us any more, now or later."""
+        self._ended = error
         for each in (*self._waiting, *self._aside):
             if not each.durable.done():
                 each.durable.set_exception(error)

@@ -50,6 +50,10 @@ _NOT_TOLD = {"application_name", "default_transaction_isolation", "idle_session_
 """What a lent session is not told: it is of a session as a whole, whose customer the pooler is."""
 
 
+_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""How a session fails; a TimeoutError is an OSError."""
+
+
 @cache
 def _queries() -> Queries:
     return load_queries("session")
@@ -109,9 +113,7 @@ class Database:
                 await self._pool.expire_connections()
                 raise
             finally:
-                with suppress(
-                    OSError
-                ):  # TimeoutError is one: asyncpg has ended the session, and what happened before counts
+                with suppress(*_FAILURES):  # asyncpg has ended the session then, and what happened before counts
                     await self._pool.release(session, timeout=CANCEL_SECONDS)
 
     async def _acquired(self) -> Session:
@@ -176,15 +178,18 @@ async def _in(session: Session, transaction: Transaction) -> AsyncIterator[None]
 
 
 async def _roll_back(session: Session, transaction: Transaction) -> None:
-    """What fails here is nobody's trouble: a session that is gone has rolled back."""
+    """What fails here is nobody's trouble: a session that is gone has rolled back.
+
+    It must not come out, either: in the place of a cancellation it would be a lost database, which most of us wait for.
+    """
     try:
         async with asyncio.timeout(CANCEL_SECONDS):
             await transaction.rollback()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # TimeoutError is an OSError
-        session.terminate()
-    except BaseException:
-        session.terminate()
-        raise
+    except BaseException as error:
+        with suppress(asyncpg.InterfaceError):  # it has left the pool already
+            session.terminate()
+        if not isinstance(error, _FAILURES):
+            raise
 
 
 @asynccontextmanager

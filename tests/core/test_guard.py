@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from refreshd.core import planner
 from refreshd.core.canary import CanaryAnswers, PlanUnderWay
-from refreshd.core.caps import ALWAYS_ALLOWED, WINDOW, GuardPolicy, HoldReason, Withheld, allowance, weigh
+from refreshd.core.caps import ALWAYS_ALLOWED, WINDOW, GuardPolicy, HoldReason, Withheld, allowance, held, weigh
 from refreshd.core.guard import (
     AdmittedPlan,
     GuardedChange,
@@ -336,3 +336,13 @@ def test_an_active_login_never_passes_the_second_look_for_a_disable(
 def test_an_inactive_login_never_passes_the_second_look_for_an_enable(stored: Intent, evidence: Evidence) -> None:
     enable = replace(stored, change=Change.ENABLE)
     assert isinstance(second_look(enable, evidence, NOW), Withdrawn)
+
+
+def test_a_withheld_plan_waits_for_a_person_as_it_was_judged() -> None:
+    withheld = weigh(Change.DISABLE, replace(TOTALS, active=0, disables_waiting=7), CAPS)
+    assert withheld is not None
+    plan = held(withheld, PLAN_ID, Change.DISABLE, 7, NOW)
+    assert (plan.plan_id, plan.change, plan.state, plan.held_at) == (PLAN_ID, Change.DISABLE, PlanState.HELD, NOW)
+    assert (plan.logins, plan.remaining) == (7, 7)
+    assert (plan.reason, plan.sentence) == (HoldReason.EMPTY_LEDGER, withheld.sentence)
+    assert (plan.allowance, plan.weighed) == (withheld.allowance, withheld.weighed)

@@ -1,12 +1,14 @@
-"""A database that has gone silent: connections stay, and no byte passes. Whoever gives up on it must not have to wait for it."""
+"""A database that has gone silent, or ended a session. Whoever gives up on it need not wait for it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
+import asyncpg
 import pytest
 
 from refreshd.core.errors import LeaseLost
-from refreshd.postgres import Database, open_database, pool
+from refreshd.postgres import Database, Session, open_database, pool
 from tests.support.cut_line import Line, line_to
 from tests.support.postgres import SCHEMA
 
@@ -41,6 +43,32 @@ async def _in_a_transaction(database: Database) -> None:
 async def _in_a_snapshot(database: Database) -> None:
     async with database.snapshot() as session:
         await session.fetchval(*ONE)
+
+
+async def _in_a_transaction_with(database: Database, ended: asyncio.Event) -> None:
+    async with database.transaction() as session:
+        await _lose(session, ended)
+
+
+async def _in_a_snapshot_with(database: Database, ended: asyncio.Event) -> None:
+    async with database.snapshot() as session:
+        await _lose(session, ended)
+
+
+async def _with_one_session(database: Database, ended: asyncio.Event) -> None:
+    async with database._session() as session:
+        await _lose(session, ended)
+
+
+async def _lose(session: Session, ended: asyncio.Event) -> None:
+    """The server ends the session, which we hear of; and then wait for something else."""
+    lost = asyncio.Event()
+    session.add_termination_listener(lambda _: lost.set())
+    with suppress(asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError):
+        await session.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    await lost.wait()
+    ended.set()
+    await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize("work", [_one_statement, _in_a_transaction, _in_a_snapshot])
@@ -92,6 +120,24 @@ async def test_what_a_cancelled_transaction_has_written_is_not_there(line: tuple
             await begun.wait()
             writing.cancel()
         assert await database.value(("SELECT count(*) FROM client",)) == 0
+
+
+@pytest.mark.parametrize(
+    "hangs_up",
+    [_in_a_transaction_with, _in_a_snapshot_with, _with_one_session],
+    ids=["transaction", "snapshot", "session"],
+)
+async def test_who_is_cancelled_beside_a_session_that_was_ended_is_cancelled(
+    database_url: str, hangs_up: Callable[[Database, asyncio.Event], Awaitable[None]]
+) -> None:
+    """A cancellation that came out as a lost database would be waited for by a leadership for ever."""
+    async with open_database(database_url, schema=SCHEMA, size=2) as database:
+        ended = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(_awaited(hangs_up(database, ended)))
+            await ended.wait()
+            working.cancel()
+        assert working.cancelled()
 
 
 async def _cancelled(work: Awaitable[object]) -> None:

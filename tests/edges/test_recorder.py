@@ -240,6 +240,20 @@ def test_a_stop_writes_what_is_left() -> None:
     assert store.traces == [trace(1)]
 
 
+def test_who_records_after_the_end_is_told_and_does_not_wait_for_ever() -> None:
+    async def story(recorder: Recorder) -> None:
+        running.append(recorder)
+        await asyncio.sleep(1)
+
+    async def late() -> None:
+        with pytest.raises(LeaseLost, match="has ended"):
+            await running[0].record([effect(1)])
+
+    running: list[Recorder] = []
+    recording(Store(), story)
+    asyncio.run(late())
+
+
 def test_a_stop_with_nothing_left_writes_nothing() -> None:
     store = Store()
 

@@ -272,9 +272,10 @@ FROM locked
 WHERE login.login_id = locked.login_id;
 
 -- name: settle(now)!
--- Closes open plans that cover no login any more; one whose approval ran out is held again.
+-- Closes open plans that cover no login any more; one whose approval ran out is held again. Who rejected one, and why, is its decision.
 UPDATE plan
-SET state = CASE WHEN EXISTS (SELECT FROM login WHERE login.plan_id = plan.plan_id) THEN 'held' ELSE 'closed' END
+SET state = CASE WHEN EXISTS (SELECT FROM login WHERE login.plan_id = plan.plan_id) THEN 'held' ELSE 'closed' END,
+    rejected_at = NULL, rejection_reason = NULL
 WHERE plan.state <> 'closed'
     AND (
         NOT EXISTS (SELECT FROM login WHERE login.plan_id = plan.plan_id)

@@ -206,3 +206,13 @@ def test_a_plan_that_is_not_there_is_one_sentence(acme: Company) -> None:
     for argv in (["plan", "--show", "ffff"], ["reject", "ffff", "--reason", "x"]):
         ran = refreshd(*argv, env=acme.env)
         assert (ran.code, "there is no plan 'ffff'" in ran.err) == (2, True)
+
+
+async def test_a_rejected_plan_whose_last_login_is_wanted_again_is_closed(
+    held: Ledger, connection: Connection, term: Term
+) -> None:
+    await reject(held, term)
+    for client in "abcd":
+        await set_active(connection, client, active=True)
+    await held.close_empty_plans(now=NOW, term=term)
+    assert not await held.plans()

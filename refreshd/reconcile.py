@@ -161,7 +161,6 @@ class Reconciler:
         with tally.phase("guard"):
             undone = await self._undoings.take_up(now=this.now, pass_id=this.pass_id, term=this.term)
         for each in undone:
-            tally.more = tally.more or each.again
             if each.withheld is not None:
                 tally.held += each.enables
                 tally.withheld.append(each.withheld)

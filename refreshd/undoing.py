@@ -12,6 +12,7 @@ import structlog
 
 from refreshd.core import caps
 from refreshd.core.caps import WINDOW, GuardPolicy, Withheld
+from refreshd.core.errors import RowsLocked
 from refreshd.core.guard import AdmittedPlan
 from refreshd.core.model import Change, LoginId, PassId, PlanId, Term
 from refreshd.core.plan import HeldPlan, PlanTotals
@@ -49,17 +50,19 @@ class UndoLedger(Disabled, Protocol):
         pass_id: PassId,
         term: Term,
     ) -> bool:
-        """Store the plan and cover its logins. False, and nothing, where these are not those that were weighed."""
+        """Store the plan and cover its logins. False, and nothing, where these are not those that were weighed.
+
+        Raises RowsLocked where somebody else's transaction holds one of them.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenUp:
-    """An undo that a pass has looked at. `again`: its logins changed sides meanwhile, so the next pass looks anew."""
+    """An undo of which a pass has made a plan, or found nothing to enable."""
 
     enables: int
     withheld: Withheld | None
-    again: bool
 
 
 async def read(ledger: Disabled, undone: PlanId) -> Undoable:
@@ -87,20 +90,28 @@ class Undoings:
         self._policy = policy
 
     async def take_up(self, *, now: datetime, pass_id: PassId, term: Term) -> Sequence[TakenUp]:
-        return [
-            await self._take_up(each, now=now, pass_id=pass_id, term=term) for each in await self._ledger.undos_asked()
-        ]
+        """One whose logins are locked, or changed sides meanwhile, is left for the next pass, and the rest of this one goes on."""
+        taken: list[TakenUp] = []
+        for each in await self._ledger.undos_asked():
+            try:
+                done = await self._take_up(each, now=now, pass_id=pass_id, term=term)
+            except RowsLocked as error:
+                _log.warning("undo_waits", undoes=each.undone, error=error.message, hint=error.hint)
+                continue
+            if done is not None:
+                taken.append(done)
+        return taken
 
-    async def _take_up(self, undo: Undo, *, now: datetime, pass_id: PassId, term: Term) -> TakenUp:
+    async def _take_up(self, undo: Undo, *, now: datetime, pass_id: PassId, term: Term) -> TakenUp | None:
         found = await read(self._ledger, undo.undone)
         judged = found.weighed(await self._ledger.plan_totals(now=now), self._policy) if found.enables else None
         withheld = judged if isinstance(judged, Withheld) else None
         plan = _as_stored(found, judged, now)
-        stored = await self._ledger.take_up(undo, plan, now=now, until=now + WINDOW, pass_id=pass_id, term=term)
-        if stored:
-            plan_id = found.plan_id if found.enables else None
-            _log.info("undo_planned", undoes=undo.undone, plan=plan_id, logins=found.enables, held=withheld is not None)
-        return TakenUp(enables=found.enables, withheld=withheld if stored else None, again=not stored)
+        if not await self._ledger.take_up(undo, plan, now=now, until=now + WINDOW, pass_id=pass_id, term=term):
+            return None
+        plan_id = found.plan_id if found.enables else None
+        _log.info("undo_planned", undoes=undo.undone, plan=plan_id, logins=found.enables, held=withheld is not None)
+        return TakenUp(enables=found.enables, withheld=withheld)
 
 
 def _as_stored(

@@ -51,7 +51,7 @@ class Undo:
 def said_of_undo(undo: Undo) -> str:
     """How far it is, for a page and a command alike."""
     if undo.planned_at is None:
-        return "its undoing waits for the leader's next pass"
+        return "its undoing waits for the next pass that enforces"
     if undo.plan_id is None:
         return "its undoing found nothing to enable"
     return f"its undoing is plan {undo.plan_id}"

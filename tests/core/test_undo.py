@@ -81,6 +81,6 @@ def test_enables_that_wait_beside_it_do_not_weigh_against_it() -> None:
 def test_it_is_said_how_far_an_undoing_is() -> None:
     at = datetime(2026, 1, 5, 16, tzinfo=UTC)
     asked = Undo(number=1, undone=PlanId("aa"), asked_at=at, asked_by="alice", reason="x")
-    assert said_of_undo(asked) == "its undoing waits for the leader's next pass"
+    assert said_of_undo(asked) == "its undoing waits for the next pass that enforces"
     assert said_of_undo(replace(asked, planned_at=at)) == "its undoing found nothing to enable"
     assert said_of_undo(replace(asked, planned_at=at, plan_id=PlanId("bb"))) == "its undoing is plan bb"

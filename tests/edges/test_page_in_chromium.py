@@ -199,7 +199,7 @@ def test_an_operator_asks_for_an_undoing_by_keyboard_alone(browser: Browser, her
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.wait_for_url(f"{here.url}/plans/{here.done}")
-        expect(page.get_by_text("Its undoing waits for the leader's next pass.")).to_be_visible()
+        expect(page.get_by_text("Its undoing waits for the next pass that enforces.")).to_be_visible()
 
 
 # Many -------------------------------------------------------------------------------------------------------------------------------------

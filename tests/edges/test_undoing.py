@@ -1,14 +1,18 @@
 """`refreshd undo` asks, and the next pass makes a plan of it: what was disabled and an active client wants is enabled again."""
 
+import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.support.commands import refreshd
 from tests.support.company import Company, company
+from tests.support.postgres import SCHEMA
 
 LOGINS, GONE = 60, 8
 REASON = "the list was wrong"
@@ -67,6 +71,29 @@ def plan_of_undo(acme: Company) -> str | None:
     assert row["planned_at"] is not None, "no pass has taken it up"
     plan_id: str | None = row["plan_id"]
     return plan_id
+
+
+def leave(acme: Company, count: int) -> set[str]:
+    """The clients of so many scheduled logins (or a few more) leave; returns all logins that nobody wants any more."""
+    leaving = sorted(scheduled(acme) - acme.inactive)[:count]
+    acme.sql(
+        "UPDATE client SET active = false WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = ANY($1))",
+        leaving,
+    )
+    gone = {row["login_id"] for row in acme.sql("SELECT login_id::text FROM login WHERE NOT active")}
+    acme.flinks.company_inactive(gone)
+    return gone
+
+
+@contextmanager
+def locked(acme: Company, login_id: str) -> Iterator[None]:
+    """Somebody's open transaction holds a login."""
+    with asyncio.Runner() as runner:
+        session = runner.run(asyncpg.connect(acme.database_url, server_settings={"search_path": SCHEMA}))
+        runner.run(session.execute("BEGIN"))
+        runner.run(session.fetch("SELECT FROM login WHERE login_id = $1 FOR UPDATE", login_id))
+        yield
+        runner.run(session.close())
 
 
 def test_it_asks_and_the_next_pass_enables_what_an_active_client_wants_and_leaves_the_rest(acme: Company) -> None:
@@ -192,6 +219,19 @@ def test_a_plan_that_is_still_on_its_way_sends_nothing_more_from_the_moment_of_a
     assert scheduled(acme) == before
     withdrawn = "SELECT DISTINCT login_id FROM schedule_change WHERE plan_id = $1 AND event = 'withdrawn'"
     assert len(acme.sql(withdrawn, held["plan_id"])) == held["logins"] - len(done)
+
+
+def test_a_login_that_somebody_locks_keeps_its_undoing_waiting_and_nothing_else(acme: Company) -> None:
+    back = come_back(acme, 2)
+    undo(acme)
+    leaver = min(leave(acme, 1) - acme.inactive)
+    with locked(acme, min(back)):
+        refreshd("once", env=acme.env)
+        assert [row["planned_at"] for row in acme.sql("SELECT planned_at FROM undoing")] == [None]
+        assert leaver not in scheduled(acme)
+    assert refreshd("once", env=acme.env).code == 0
+    assert plan_of_undo(acme) is not None
+    assert scheduled(acme) >= back
 
 
 def test_during_a_pause_it_is_planned_and_not_sent(acme: Company) -> None:

@@ -9,13 +9,32 @@ ORDER BY plan_id
 LIMIT 5;
 
 -- name: reject_rest(undone, now, reason)$
--- Nothing more is sent of a plan that is still on its way. No row for any other.
+-- Nothing more is sent of a plan that is still on its way, that a canary has held again, or that went at once and is not all confirmed.
+-- No row for any other.
 UPDATE plan
 SET state = 'rejected', rejected_at = :now, rejection_reason = :reason,
     approved_at = NULL, approved_until = NULL, approval_reason = NULL
-WHERE plan_id = :undone AND state IN ('approved', 'admitted')
-    AND EXISTS (SELECT FROM login WHERE login.plan_id = plan.plan_id)
+WHERE plan_id = :undone AND state <> 'rejected'
+    AND (
+        EXISTS (SELECT FROM login WHERE login.plan_id = plan.plan_id)
+        OR EXISTS (SELECT FROM login WHERE login.intent = 'disable' AND NOT login.intent_reasserts AND login.intent_plan_id = plan.plan_id)
+    )
 RETURNING plan_id;
+
+-- name: bind_rest(undone)!
+-- What is intended of a plan that went at once belongs to it from now on, so that the second look finds it rejected, and no other plan
+-- takes it up.
+WITH locked AS (
+    SELECT login.login_id
+    FROM login
+    WHERE login.intent = 'disable' AND NOT login.intent_reasserts AND login.intent_plan_id = :undone AND login.plan_id IS NULL
+    ORDER BY login.login_id
+    FOR NO KEY UPDATE
+)
+UPDATE login
+SET plan_id = :undone
+FROM locked
+WHERE login.login_id = locked.login_id;
 
 -- name: ask(undone, by, reason, now)!
 -- Keeps who wants the plan undone, and why, for the leader's next pass. Where it waits for one already, that is one undoing, wanted twice.

@@ -221,6 +221,30 @@ def test_a_plan_that_is_still_on_its_way_sends_nothing_more_from_the_moment_of_a
     assert len(acme.sql(withdrawn, held["plan_id"])) == held["logins"] - len(done)
 
 
+def test_a_small_plan_that_went_at_once_sends_nothing_more_either(acme: Company) -> None:
+    """It was closed from the start, and what Flinks has not confirmed of it is intended still."""
+    before = scheduled(acme)
+    gone = leave(acme, 4) - acme.inactive
+    acme.flinks.add_faults(["html_502@SetScheduledRefresh:0.5"])
+    refreshd("once", env=acme.env)
+    acme.flinks.faults.clear()
+    (plan,) = acme.sql("SELECT DISTINCT intent_plan_id AS plan_id FROM login WHERE intent IS NOT NULL")
+    sent_at_once = "SELECT state, rejection_reason FROM plan WHERE plan_id = $1"
+    assert acme.sql(sent_at_once, plan["plan_id"])[0]["state"] == "closed"
+    left = {row["login_id"] for row in acme.sql("SELECT login_id::text FROM login WHERE intent IS NOT NULL")}
+    assert left < gone <= before, "the seed of the faults leaves some and takes some"
+
+    undo(acme, plan["plan_id"])
+    (rejected,) = acme.sql(sent_at_once, plan["plan_id"])
+    assert tuple(rejected) == ("rejected", f"undone: {REASON}")
+    stand = scheduled(acme)
+    acme.sql("UPDATE login SET change_not_before = NULL")
+    refreshd("once", env=acme.env)
+    assert scheduled(acme) == stand
+    events = "SELECT DISTINCT login_id::text FROM schedule_change WHERE plan_id = $1 AND event = 'withdrawn'"
+    assert {row["login_id"] for row in acme.sql(events, plan["plan_id"])} == left
+
+
 def test_a_login_that_somebody_locks_keeps_its_undoing_waiting_and_nothing_else(acme: Company) -> None:
     back = come_back(acme, 2)
     undo(acme)

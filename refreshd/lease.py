@@ -6,7 +6,8 @@ not cost it. The slots of the call budget are claimed over the same connection, 
 
 The numbers, for four seconds: it is renewed every second, each answer is waited for 1.25 s, and our own deadline comes half a second
 early. So one question may go unanswered, connection and all, and a second one is still in time (1 + 1.25, a breath of 0.3, and there is
-a second left for it): a database that stalls for two seconds costs nothing, and who cannot renew the lease says so at the deadline.
+a second left for it): a database that stalls for two seconds costs nothing. Who cannot renew the lease says so at the deadline, which
+cuts short whatever is still waited for.
 A standby sleeps exactly until the lease that it found runs out. So the time from a leader's last word to its successor's first is four
 seconds and one answer, whatever silenced it; and half a second more where a write of its had begun and does not end, which the
 successor then ends.
@@ -17,7 +18,6 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
@@ -27,7 +27,7 @@ from refreshd import crash
 from refreshd.core.errors import LeaseLost, LeaseRanOut, LedgerUnavailable, RowsLocked
 from refreshd.core.model import Term
 from refreshd.crash import Point
-from refreshd.pacing import PERMIT_SECONDS, Claim
+from refreshd.pacing import PERMIT_SECONDS, BudgetTaken, Claim
 from refreshd.postgres import Connection, Record, Statement, connect, database_trouble
 from refreshd.sqlfiles import Queries, load_queries
 
@@ -43,14 +43,6 @@ _AWAKE_AND_ASLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 @cache
 def _queries() -> Queries:
     return load_queries("lease")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetTaken:
-    """What the leaders before us were told by Flinks: a lower rate, None where all that the setting allows is in force, and a rest."""
-
-    rate_in_force: int | None
-    rest_seconds: float
 
 
 def _seconds() -> float:
@@ -105,9 +97,7 @@ class Lease:
         term = self._term
         if term is None:
             raise LeaseLost("this refreshd does not lead the ledger")
-        left_seconds = self._deadline - _seconds()
-        patience = min(self._patience, left_seconds) if left_seconds > 0 else self._patience
-        asked_at, row = await self._ask(_queries()["renew"](term=term, ttl=self._ttl), patience)
+        asked_at, row = await self._ask(_queries()["renew"](term=term, ttl=self._ttl))
         self._term = None if row is None else term
         self._deadline = self._deadline_from(asked_at)
         if self._term is None:
@@ -158,14 +148,10 @@ class Lease:
         self._hang_up()
 
     async def hold(self, stop: asyncio.Event) -> None:
-        """Renew until `stop` is set, then release. Raises LeaseLost when the lease is lost, never LedgerUnavailable."""
-        try:
-            while not stop.is_set():
-                is_renewed = await self._renew_or_lose()
-                self._on_look()
-                await first_of(stop, seconds=self._renewal if is_renewed else self._breath)
-        finally:
-            await asyncio.shield(self.release())
+        """Renew until `stop` is set. Raises LeaseLost when it is lost, by our own deadline at the latest; never LedgerUnavailable."""
+        while not stop.is_set():
+            await self._renew_in_time(stop)
+            await first_of(stop, seconds=self._renewal)
 
     async def wait_for_turn(
         self, stop: asyncio.Event, woken: asyncio.Event | None = None, on_taken: Callable[[], None] = lambda: None
@@ -211,14 +197,26 @@ class Lease:
         """An eighth earlier than the database's."""
         return asked_at + self._ttl.total_seconds() * 7 / 8
 
-    async def _renew_or_lose(self) -> bool:
-        """False where it was not renewed, and lasts."""
+    async def _renew_in_time(self, stop: asyncio.Event) -> None:
+        """The deadline cuts all of it: the wait for the line, which claims share, each question, and the breath between two."""
+        left_seconds = self._deadline - _seconds()
+        try:
+            async with asyncio.timeout(left_seconds if left_seconds > 0 else self._patience):
+                while not await self._is_renewed() and not stop.is_set():
+                    await first_of(stop, seconds=self._breath)
+        except (TimeoutError, LedgerUnavailable) as error:
+            raise LeaseRanOut("the database did not answer until the lease had run out") from error
+
+    async def _is_renewed(self) -> bool:
+        """False where it was not, and lasts; a machine that has slept learns here that it does not, for its timeouts have slept, too."""
         try:
             await self.renew()
-        except LedgerUnavailable as error:
+        except LedgerUnavailable:
             if not self.is_held:
-                raise LeaseRanOut("the database did not answer until the lease had run out") from error
+                raise
             return False
+        finally:
+            self._on_look()
         return True
 
     async def _ask_for_it(self) -> float:
@@ -246,12 +244,12 @@ class Lease:
             _log.warning("overdue_writes_ended", transactions=ended)
             return await self._ask(statement)
 
-    async def _ask(self, statement: Statement, patience: float | None = None) -> tuple[float, Record | None]:
+    async def _ask(self, statement: Statement) -> tuple[float, Record | None]:
         """When it was asked, and the answer. Who is not answered in time hangs up, and the next one finds a new connection."""
         async with self._line:
             asked_at = _seconds()
             try:
-                async with asyncio.timeout(self._patience if patience is None else patience):
+                async with asyncio.timeout(self._patience):
                     return asked_at, await self._answer(statement)
             except RowsLocked:
                 raise

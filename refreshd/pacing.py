@@ -50,6 +50,14 @@ _CLAIMED_AHEAD_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetTaken:
+    """What the leaders before us were told by Flinks: a lower rate, None where all that the setting allows is in force, and a rest."""
+
+    rate_in_force: int | None
+    rest_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """Slots that are ours; not `granted` where they begin too late to be claimed already.
 

@@ -7,8 +7,7 @@ from typing import Protocol
 
 from refreshd import pacing
 from refreshd.core.errors import LeaseLost
-from refreshd.lease import BudgetTaken
-from refreshd.pacing import Budget
+from refreshd.pacing import Budget, BudgetTaken
 
 
 class Lease(pacing.Lease, Protocol):
@@ -17,7 +16,11 @@ class Lease(pacing.Lease, Protocol):
     async def take_budget(self, rate_per_minute: int) -> BudgetTaken: ...
 
     async def hold(self, stop: asyncio.Event) -> None:
-        """Keep it until `stop` is set, then release it; raises LeaseLost."""
+        """Keep it until `stop` is set; raises LeaseLost."""
+        ...
+
+    async def release(self) -> None:
+        """Let somebody else have it at once."""
         ...
 
 
@@ -27,18 +30,22 @@ async def held(
 ) -> AsyncIterator[None]:
     """Renew the lease while the block runs, and release it after; LeaseLost cancels the block.
 
-    `on_lost` hears of it at once: what runs in the block may take a while to end, above all beside a database that is silent.
+    `on_lost` hears of it at once: what runs in the block may take a while to end, above all beside a database that is silent, and so may
+    the release.
 
     The budget begins anew: somebody else may have called until just now, and perhaps faster.
     """
     done = asyncio.Event()
     await take_budget(lease, budget)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_hold(lease, done, on_lost))
-        try:
-            yield
-        finally:
-            done.set()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_hold(lease, done, on_lost))
+            try:
+                yield
+            finally:
+                done.set()
+    finally:
+        await asyncio.shield(lease.release())
 
 
 async def _hold(lease: Lease, done: asyncio.Event, on_lost: Callable[[LeaseLost], None]) -> None:

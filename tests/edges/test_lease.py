@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +17,9 @@ from refreshd.crash import Write
 from refreshd.fence import fenced
 from refreshd.lease import Lease
 from refreshd.ledger import Ledger
+from refreshd.pacing import Budget
 from refreshd.postgres import Connection, Database
+from refreshd.tenure import held
 from tests.support.ledger import NOW, take_lease
 from tests.support.postgres import SCHEMA
 from tests.support.virtual_loop import run_virtual
@@ -102,16 +104,14 @@ async def test_a_lease_that_ran_out_and_was_taken_cannot_be_renewed(
 
 
 async def test_a_lease_is_held_beyond_its_length_and_given_back(make_lease: MakeLease, ledger: Ledger) -> None:
-    lease, stop = make_lease(), asyncio.Event()
+    lease = make_lease()
     assert await lease.acquire()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(lease.hold(stop))
+    async with held(lease, Budget(30, lease)):
         await asyncio.sleep(TTL.total_seconds() + 0.5)
         term = lease.term
         leader = await ledger.leader()
         assert leader is not None
         assert (leader.holder, leader.term, leader.held) == (lease.holder, term, True)
-        stop.set()
 
     assert await ledger.leader() is None
     assert await make_lease().acquire()
@@ -196,15 +196,15 @@ class _Stalling:
     async def fetchrow(self, *_: object) -> Mapping[str, float]:
         if not self._speaks.is_set():
             await asyncio.Event().wait()
-        return {"term": 1, "left_seconds": 0.0}
+        return {"term": 1, "left_seconds": 0.0, "granted": 1, "wait_seconds": 0.0}
 
     def terminate(self) -> None: ...
 
 
-async def _outlives(seconds: float) -> float | None:
-    """A lease of four seconds is held for ten, and after the first half of a second the database is silent for so long.
+async def _outlives(seconds: float, *, silent_after: float = 0.5) -> float | None:
+    """A lease of four seconds is held for ten, while calls are claimed over the same line, and the database is silent for so long.
 
-    How long it lasted, in virtual time; None: to the end.
+    How long after our newest deadline the end was told, in virtual time; None: it lasted to the end.
     """
     database, loop, stop = _Stalling(), asyncio.get_running_loop(), asyncio.Event()
     with (
@@ -213,24 +213,72 @@ async def _outlives(seconds: float) -> float | None:
     ):
         lease = Lease("", schema="")
         assert await lease.acquire()
-        began, lasted = loop.time(), None
+        late = None
         loop.call_later(10, stop.set)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(lease.hold(stop))
-                await asyncio.sleep(0.5)
+                claiming = group.create_task(_claim_again_and_again(lease))
+                await asyncio.sleep(silent_after)
                 await database.silent_for(seconds)
+                await stop.wait()
+                claiming.cancel()
         except* LeaseRanOut:
-            lasted = loop.time() - began
-    return lasted
+            late = loop.time() - lease._deadline
+    return late
 
 
-def test_a_database_that_stalls_for_two_seconds_costs_nothing() -> None:
-    assert run_virtual(lambda _: _outlives(2.5), NOW) is None
+async def _claim_again_and_again(lease: Lease) -> None:
+    """As a leader does that calls; the answers take no time, so the line is taken where the database falls silent."""
+    with suppress(LeaseLost):
+        while True:
+            await lease.claim(1, 0.01)
+            await asyncio.sleep(0.11)
 
 
-def test_who_cannot_renew_the_lease_knows_it_at_a_deadline_before_that_of_the_database() -> None:
-    assert run_virtual(lambda _: _outlives(60), NOW) == pytest.approx(3.5, abs=0.01)
+SILENT_AFTER = [0.5, 0.7, 0.9, 1.0, 1.3, 1.7]
+"""Seconds, in and between the renewals at each full one."""
+
+
+@pytest.mark.parametrize("silent_after", SILENT_AFTER)
+def test_a_database_that_stalls_for_two_seconds_costs_nothing(silent_after: float) -> None:
+    assert run_virtual(lambda _: _outlives(2.4, silent_after=silent_after), NOW) is None
+
+
+@pytest.mark.parametrize("silent_after", SILENT_AFTER)
+def test_who_cannot_renew_the_lease_knows_it_at_a_deadline_before_that_of_the_database(silent_after: float) -> None:
+    late = run_virtual(lambda _: _outlives(60, silent_after=silent_after), NOW)
+    assert late == pytest.approx(0.0, abs=0.01)
+
+
+async def test_who_has_lost_the_lease_is_told_before_the_release_and_what_it_does_is_cut_short(
+    make_lease: MakeLease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a silent database a release takes as long as its patience."""
+    lease, told = make_lease(), list[str]()
+
+    async def lose(_: asyncio.Event) -> None:
+        raise LeaseRanOut("the database is silent")
+
+    async def release() -> None:
+        told.append("released")
+
+    async def lead() -> None:
+        async with held(lease, Budget(30, lease), lambda _: told.append("lost")):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                told.append("cut short")
+
+    await lease.acquire()
+    with monkeypatch.context() as patched:
+        patched.setattr(lease, "hold", lose)
+        patched.setattr(lease, "release", release)
+        with pytest.raises(ExceptionGroup) as raised:
+            await lead()
+
+    assert raised.group_contains(LeaseRanOut)
+    assert told == ["lost", "cut short", "released"]
 
 
 async def test_a_standby_whose_database_is_away_says_so_and_may_wait_again(make_lease: MakeLease) -> None:

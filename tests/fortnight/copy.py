@@ -19,10 +19,9 @@ from refreshd.core.errors import LeaseLost
 from refreshd.core.model import Term
 from refreshd.flinks import Transport
 from refreshd.lag import watch_lag
-from refreshd.lease import BudgetTaken
 from refreshd.ledger import Ledger
 from refreshd.migrate import MigrationStatus
-from refreshd.pacing import Claim
+from refreshd.pacing import BudgetTaken, Claim
 from refreshd.ports import Clock
 from refreshd.postgres import Connection, Database, Observer, database_trouble, session_settings
 from refreshd.settings import Settings
@@ -99,10 +98,7 @@ class CopysLease:
         return await self._slots.claim(slots, slot_seconds)
 
     async def hold(self, stop: asyncio.Event) -> None:
-        try:
-            await stop.wait()
-        finally:
-            await self.release()
+        await stop.wait()
 
     async def release(self) -> None:
         self._term, self._slots = None, None

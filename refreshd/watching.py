@@ -221,6 +221,8 @@ class Watch:
         settings = self._settings
         interval, feeds = settings.pass_interval.total_seconds(), settings.source_query_file is not None
         self._pulse.lead(pass_interval_seconds=interval, feeds=feeds)
+        if not feeds:
+            self.health.remark("source", None)  # a reload may have taken the source query out
         self.metrics.lead()
         self._show_conditions()
 

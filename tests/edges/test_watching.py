@@ -319,6 +319,22 @@ def test_a_client_list_that_is_refused_is_told_to_whoever_looks_until_one_is_tak
     _played(story)
 
 
+def test_a_client_list_that_was_refused_is_told_no_more_once_the_source_query_is_taken_out_of_the_settings() -> None:
+    async def story() -> None:
+        with_source = Settings.model_validate({"source_query_file": "clients.sql"})
+        watch = Watch(with_source, VirtualClock(NOW))
+        watch.lead()
+        watch.on_feed(taken=False)
+        watch.follow_settings(with_source)
+        watch.lead()
+        assert "source" in watch.health.readiness().remarks, "it is the same list still"
+        watch.follow_settings(Settings())
+        watch.lead()
+        assert not watch.health.readiness().remarks
+
+    _played(story)
+
+
 def test_the_limit_of_a_call_follows_the_settings() -> None:
     async def story() -> None:
         watch = _watch()

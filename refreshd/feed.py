@@ -1,11 +1,13 @@
 """The source query: the client list as the company's own tables have it, read on an interval and merged as a full import.
 
 A list that cannot be taken (it does not run, runs too long, has bad rows, or lost more logins than the caps allow) is refused as a
-whole and told; nothing changes, and the next interval tries again.
+whole and told; nothing changes, and a minute later it is tried again: but one that ran too long only when its interval has passed, so
+that a query that hangs does not occupy its server for ever. A new leadership tries at once: who has mended a query reloads.
 """
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -41,6 +43,7 @@ class Feed:
         self._leadership = leadership
         self._clock = clock
         self._policy = policy
+        self._gave_up_at: datetime | None = None
 
     async def run(self, on_look: Callable[[bool], None]) -> None:
         """For as long as the leadership lasts; `on_look` hears of each look that came to its end: False when the list was not taken."""
@@ -50,10 +53,15 @@ class Feed:
             await asyncio.sleep(_LOOK_SECONDS if taken else _RETRY_SECONDS)
 
     async def read_if_due(self) -> bool:
-        """Read unless the ledger remembers a reading within the interval; False when the list was not taken."""
-        last = await self._ledger.source_read_at()
-        due = last is None or self._clock.now() - last >= self._settings.source_interval
+        """Read unless the ledger remembers a reading within the interval, or we gave one up; False when the list was not taken."""
+        if not self._has_passed_since(self._gave_up_at):
+            return False
+        due = self._has_passed_since(await self._ledger.source_read_at())
         return not due or await self.read()
+
+    def _has_passed_since(self, moment: datetime | None) -> bool:
+        """The interval."""
+        return moment is None or self._clock.now() - moment >= self._settings.source_interval
 
     async def read(self) -> bool:
         """Read and merge now; False when the list was not taken, which is told in the log."""
@@ -66,6 +74,7 @@ class Feed:
         except LeaseLost:
             raise
         except TimeoutError:
+            self._gave_up_at = self._clock.now()
             self._refuse(
                 file, f"the source query took longer than {self._limit_seconds:g} s; nothing was changed", _SLOW
             )

@@ -5,11 +5,12 @@ came.
 """
 
 from refreshd.postgres.pool import Database, Observer, Session, Statement, open_database
-from refreshd.postgres.session import Connection, Record, close, connect, search_path, session_settings
+from refreshd.postgres.session import CANCEL_SECONDS, Connection, Record, close, connect, search_path, session_settings
 from refreshd.postgres.trouble import AWAY, database_trouble
 
 __all__ = [
     "AWAY",
+    "CANCEL_SECONDS",
     "Connection",
     "Database",
     "Observer",

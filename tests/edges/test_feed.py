@@ -1,6 +1,7 @@
 """The source query feeds the ledger by itself, and a list that cannot be taken changes nothing."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import structlog
 from pydantic import SecretStr
 
 from refreshd.core.caps import GuardPolicy
-from refreshd.core.errors import LeaseLost
+from refreshd.core.errors import LeaseLost, LedgerUnavailable
 from refreshd.core.model import Term
 from refreshd.feed import Feed
+from refreshd.importer.source import open_source
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection
 from refreshd.settings import Settings
@@ -168,15 +170,14 @@ async def test_a_function_of_the_company_that_raises_is_told_and_nothing_changes
     assert sum((await active_logins(company)).values()) == LOGINS
 
 
+HANGS_AT_ONCE = "SELECT pg_sleep(60)::text AS client_id, NULL AS login_id, true AS active"
 HANGS = "SELECT pg_sleep(60)::text, NULL, true"
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        pytest.param(
-            "SELECT pg_sleep(60)::text AS client_id, NULL AS login_id, true AS active", id="says nothing at all"
-        ),
+        pytest.param(HANGS_AT_ONCE, id="says nothing at all"),
         pytest.param(f"{QUERY} UNION ALL {HANGS} FROM generate_series(1, 5000)", id="stops after a while"),
     ],
 )
@@ -190,12 +191,63 @@ async def test_a_source_query_that_hangs_is_given_up_and_its_server_stops_too(
         assert not await feed.read()
     assert [line["error"] for line in lines] == ["the source query took longer than 0.3 s; nothing was changed"]
     assert sum((await active_logins(company)).values()) == LOGINS
-    async with asyncio.timeout(50):
-        while await company.fetchval(_STILL_RUNS):  # noqa: ASYNC110 - the server's own time
+    await _until_runs(company, 0)
+
+
+async def _until_runs(company: Connection, count: int) -> None:
+    """Well before the query would end by itself."""
+    async with asyncio.timeout(40):
+        while await company.fetchval(_STILL_RUNS) != count:  # noqa: ASYNC110 - the server's own time
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.parametrize("query", [HANGS_AT_ONCE, f"{QUERY} UNION ALL {HANGS} FROM generate_series(1, 5000)"])
+async def test_a_source_query_that_is_cut_off_by_a_stop_or_a_reload_ends_at_its_server_too(
+    feed: Feed, company: Connection, tmp_path: Path, query: str
+) -> None:
+    (tmp_path / "source.sql").write_text(query, encoding="utf-8")
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(feed.read())
+        await _until_runs(company, 1)
+        reading.cancel()
+    assert reading.cancelled()
+    await _until_runs(company, 0)
+
+
+async def test_a_source_query_of_a_process_that_was_killed_ends_at_its_server_too(
+    company: Connection, database_url: str
+) -> None:
+    async def reads() -> None:
+        with suppress(LedgerUnavailable):
+            async with open_source(database_url, f"{QUERY} UNION ALL {HANGS}", 1_800.0) as listing:
+                sessions.append(listing._session)
+                async for _ in listing.rows():
+                    pass
+
+    sessions: list[Connection] = []
+    async with asyncio.TaskGroup() as group:
+        group.create_task(reads())
+        await _until_runs(company, 1)
+        sessions[0].terminate()
+    await _until_runs(company, 0)
+
+
 _STILL_RUNS = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()"
+
+
+async def test_a_source_query_that_was_given_up_rests_for_its_interval_and_is_told_all_the_while(
+    feed: Feed, calendar: Calendar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "source.sql").write_text(HANGS_AT_ONCE, encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr("refreshd.feed.MOST_LIMIT_SECONDS", 0.3)
+        assert not await feed.read_if_due()
+    (tmp_path / "source.sql").write_text(QUERY, encoding="utf-8")
+    with structlog.testing.capture_logs() as lines:
+        for late, taken in ((1, False), (59, False), (60, True)):
+            calendar.moment = NOW + timedelta(minutes=late)
+            assert await feed.read_if_due() is taken
+    assert [line["event"] for line in lines] == ["source_merged"]
 
 
 async def test_a_source_query_may_take_as_long_as_its_interval_within_reason(feed: Feed) -> None:

@@ -67,6 +67,7 @@ class Hooks:
 
     on_pass_started: Callable[[], None]
     on_pass: Callable[[PassRecord], None]
+    on_pass_failed: Callable[[RowsLocked], None]
     on_totals: Callable[[Counted, float], None]
     on_task_failed: Callable[[str], None]
     on_pause: Callable[[Pause | None], None]
@@ -182,6 +183,8 @@ class Engine:
                 more = (await self.one_pass()).more
             except RowsLocked as error:
                 _log.warning("pass_cut_short", error=error.message, hint=error.hint)
+                self._hooks.on_pass_failed(error)
+                self._hooks.beat("passes")
                 more = False
             if more:
                 continue

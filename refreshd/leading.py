@@ -9,7 +9,7 @@ from typing import Protocol
 from refreshd import policies
 from refreshd.core.breaker import Breaker
 from refreshd.core.conversation import Conversation
-from refreshd.core.errors import LedgerUnavailable
+from refreshd.core.errors import LedgerUnavailable, RefreshdError
 from refreshd.core.model import CallTrace, Pause
 from refreshd.dispatch import Dispatcher, Settled
 from refreshd.engine import Background, Counted, Engine, Hooks, Rhythm
@@ -42,6 +42,8 @@ class Watcher(Protocol):
     def on_pass_started(self) -> None: ...
 
     def on_pass(self, record: PassRecord) -> None: ...
+
+    def on_pass_failed(self, error: RefreshdError) -> None: ...
 
     def on_totals(self, counted: Counted, again_in: float) -> None: ...
 
@@ -175,6 +177,7 @@ class Leading:
             hooks=Hooks(
                 on_pass_started=watcher.on_pass_started,
                 on_pass=watcher.on_pass,
+                on_pass_failed=watcher.on_pass_failed,
                 on_totals=watcher.on_totals,
                 on_task_failed=watcher.on_task_failed,
                 on_pause=watcher.on_pause,

@@ -10,7 +10,7 @@ from refreshd.access import check_schema, open_ledger, reached, sessions_for_wor
 from refreshd.core import timing
 from refreshd.core.breaker import Breaker
 from refreshd.core.effects import Confirmed
-from refreshd.core.errors import DependencyDown, LedgerUnavailable
+from refreshd.core.errors import DependencyDown, LedgerUnavailable, RefreshdError
 from refreshd.core.model import CallTrace, Pause
 from refreshd.core.totals import LedgerTotals
 from refreshd.dispatch import Settled
@@ -73,6 +73,9 @@ class Tally:
     def on_pass(self, record: PassRecord) -> None:
         self.passes += 1
         self._on_pass(record)
+
+    def on_pass_failed(self, error: RefreshdError) -> None:
+        """The error ends us, and says why."""
 
     def on_totals(self, counted: Counted, _: float) -> None:
         self.totals = counted.totals

@@ -95,6 +95,12 @@ class Watch:
         self.metrics.on_pass(record)
         self.spans.on_pass(record)
 
+    def on_pass_failed(self, error: RefreshdError) -> None:
+        """It broke off with this error and left no record; where none was under way, a leadership did."""
+        reason, now = PassFailure.of(error), self._clock.now()
+        self.metrics.on_pass_failed(reason, at=now)
+        self.spans.on_pass_broken(reason, now)
+
     def working(self, name: str) -> AbstractContextManager[None]:
         return self._pulse.working(name, longest_call_seconds=max(policies.timeouts(self._settings).values()))
 
@@ -199,9 +205,7 @@ class Watch:
         """A leadership, or the wait for one, ended with this error. Told at once, and again when all of the leadership has ended."""
         need = Need.PASSES if self.health.readiness().role is Role.LEADER else Need.LEASE
         if need is Need.PASSES:
-            reason, now = PassFailure.of(error), self._clock.now()
-            self.metrics.on_pass_failed(reason, at=now)
-            self.spans.on_pass_broken(reason, now)
+            self.on_pass_failed(error)
             if isinstance(error, LeaseLost):
                 self.metrics.on_task_failed("lease")
         self.follow()

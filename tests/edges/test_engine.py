@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from refreshd.core.errors import LedgerUnavailable
+from refreshd.core.errors import LedgerUnavailable, RowsLocked
 from refreshd.engine import Engine, Hooks, Rhythm
 from refreshd.ports import PassRecord
 from tests.support.virtual_loop import VirtualClock, run_virtual
@@ -37,15 +37,20 @@ class _Passes:
         return PassRecord(pass_id=cast("Any", 1), started_at=NOW, finished_at=NOW, judged=0, intended=0, held=0)
 
 
-def _engine(passes: _Passes, clock: VirtualClock, failed: list[str] | None = None) -> Engine:
+def _engine(
+    passes: _Passes, clock: VirtualClock, failed: list[str] | None = None, heard: list[str] | None = None
+) -> Engine:
+    """`heard`: beats, and the errors of passes."""
     anything = cast("Any", _Nothing())
+    heard = [] if heard is None else heard
     hooks = Hooks(
         on_pass_started=lambda: None,
         on_pass=lambda _: None,
+        on_pass_failed=lambda error: heard.append(type(error).__name__),
         on_totals=lambda *_: None,
         on_task_failed=(lambda _: None) if failed is None else failed.append,
         on_pause=lambda _: None,
-        beat=lambda _: None,
+        beat=heard.append,
     )
     return Engine(
         ledger=anything,
@@ -90,6 +95,24 @@ def test_one_change_does_not_wait_for_a_floor() -> None:
 
     run_virtual(main, NOW)
     assert passes.began[1] - passes.began[0] == pytest.approx(20.0, abs=0.01)
+
+
+def test_a_pass_that_somebody_elses_lock_cuts_short_has_failed_and_its_loop_is_alive() -> None:
+    heard: list[str] = []
+
+    class Locked(_Passes):
+        async def run(self) -> PassRecord:
+            await super().run()
+            raise RowsLocked("another transaction holds a row of the ledger")
+
+    async def main(clock: VirtualClock) -> None:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(_engine(Locked(0.01), clock, heard=heard)._passes())
+            await asyncio.sleep(90.0)
+            running.cancel()
+
+    run_virtual(main, NOW)
+    assert heard == ["RowsLocked", "passes"] * 2
 
 
 def test_after_a_pass_over_the_whole_fleet_nobody_waits_longer_than_the_interval() -> None:

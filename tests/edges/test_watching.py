@@ -11,7 +11,7 @@ import pytest
 from refreshd import lease as lease_module
 from refreshd import listener as listener_module
 from refreshd.candidate import PAUSE_SECONDS
-from refreshd.core.errors import LeaseRanOut, LedgerUnavailable, SettingsError
+from refreshd.core.errors import LeaseRanOut, LedgerUnavailable, RowsLocked, SettingsError
 from refreshd.engine import Counted
 from refreshd.health import Condition, Role
 from refreshd.lag import watch_lag
@@ -222,6 +222,20 @@ def test_a_pass_that_a_lost_database_breaks_off_ends_its_span_with_the_reason() 
         assert isinstance(began, datetime)
         reason, at = heard.told[1:]
         assert (reason, isinstance(at, datetime) and round((at - began).total_seconds())) == ("database", 3)
+
+    _played(story)
+
+
+def test_a_pass_that_a_lock_cuts_short_counts_as_failed_and_neither_role_nor_database_is_called_in_doubt() -> None:
+    async def story() -> None:
+        watch = _watch()
+        watch.lead()
+        watch.on_pass_started()
+        watch.on_pass_failed(RowsLocked("another transaction holds a row of the ledger"))
+        value = watch.metrics.registry.get_sample_value
+        assert value("refreshd_reconcile_failures_total", {"reason": "database"}) == 1
+        assert value("refreshd_leader") == 1
+        assert value("refreshd_database_up") == 1
 
     _played(story)
 

@@ -21,7 +21,8 @@ WHERE lease.name = 'leader';
 -- name: end_overdue_writes()$
 -- Ends the transactions that keep a lease that has run out from being taken over, and says how many: those of a leader that froze, or went
 -- silent, in the middle of a statement. Whoever holds the row to write under a term has this lock; what began before the lease ran out is
--- never a successor's.
+-- never a successor's. Where the lease was released, that is whatever began before this question: a successor, whose lease we would see,
+-- writes later. Who asks for the lease, or feeds the ledger without one, has no such lock.
 SELECT count(*) FILTER (WHERE pg_terminate_backend(activity.pid))
 FROM lease
 JOIN pg_locks AS held
@@ -30,7 +31,7 @@ JOIN pg_stat_activity AS activity
     ON activity.pid = held.pid AND activity.datname = current_database() AND activity.usename = current_user
 WHERE lease.name = 'leader'
     AND lease.expires_at <= clock_timestamp()
-    AND activity.xact_start < lease.expires_at
+    AND activity.xact_start < CASE WHEN isfinite(lease.expires_at) THEN lease.expires_at ELSE transaction_timestamp() END
     AND activity.pid <> pg_backend_pid();
 
 -- name: renew(term, ttl)$

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
+import asyncpg
 import pytest
 import structlog
 
@@ -18,7 +19,7 @@ from refreshd.fence import fenced
 from refreshd.lease import Lease
 from refreshd.ledger import Ledger
 from refreshd.pacing import Budget
-from refreshd.postgres import Connection, Database
+from refreshd.postgres import Connection, Database, connect
 from refreshd.tenure import held
 from tests.support.ledger import NOW, take_lease
 from tests.support.postgres import SCHEMA
@@ -320,6 +321,7 @@ async def test_a_question_about_the_lease_that_meets_a_lock_is_taken_back(
 ) -> None:
     """Nobody waits for its answer any more, so it must not give the lease away once the lock is gone."""
     lease = make_lease()
+    await _run_out(connection)
     async with connection.transaction():
         await connection.execute("SELECT term FROM lease FOR KEY SHARE")
         with pytest.raises(LedgerUnavailable):
@@ -330,10 +332,14 @@ async def test_a_question_about_the_lease_that_meets_a_lock_is_taken_back(
     assert await connection.fetchval("SELECT term FROM lease") == 0
 
 
-async def test_a_write_that_goes_on_when_its_lease_has_run_out_is_ended_by_whoever_takes_over(
-    make_lease: MakeLease, database: Database, connection: Connection
+@pytest.mark.parametrize("how", ["run_out", "released"])
+async def test_a_write_that_goes_on_when_its_lease_is_over_is_ended_by_whoever_takes_over(
+    make_lease: MakeLease, database: Database, connection: Connection, how: str
 ) -> None:
-    """A leader that is frozen in the middle of a statement is not gone, so nothing but this would end it."""
+    """A leader that is frozen in the middle of a statement is not gone, so nothing but this would end it.
+
+    One that stops hangs up in the middle of a long one, which the server notices only later.
+    """
     first, second, writing = make_lease(), make_lease(), asyncio.Event()
     await first.acquire()
 
@@ -345,7 +351,10 @@ async def test_a_write_that_goes_on_when_its_lease_has_run_out_is_ended_by_whoev
     async with asyncio.TaskGroup() as group:
         outcome = group.create_task(_trouble_of(write()))
         await writing.wait()
-        await _run_out(connection)
+        if how == "released":
+            await first.release()
+        else:
+            await _run_out(connection)
         assert await second.acquire()
 
     assert isinstance(outcome.result(), LedgerUnavailable)
@@ -360,6 +369,31 @@ async def test_a_write_that_began_when_the_lease_had_run_out_is_a_successors_and
         with pytest.raises(LedgerUnavailable):
             await make_lease().acquire()
         assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_an_import_and_another_one_who_asks_are_not_ended_when_the_lease_was_released(
+    make_lease: MakeLease, database_url: str
+) -> None:
+    """Of three transactions that go on, one holds the row as a write of a leader does."""
+    first, second = make_lease(), make_lease()
+    await first.acquire()
+    await first.release()
+    going_on = {
+        "importing": "INSERT INTO client (client_id) VALUES ('c1')",
+        "asking": "UPDATE lease SET holder = 'asking' WHERE expires_at = 'infinity'",
+        "left over": "SELECT FROM lease FOR KEY SHARE",
+    }
+    async with AsyncExitStack() as stack:
+        sessions = {}
+        for name, statement in going_on.items():
+            sessions[name] = await connect(database_url, schema=SCHEMA, name=name)
+            stack.callback(sessions[name].terminate)
+            await sessions[name].execute(f"BEGIN; {statement}")
+        assert await second.acquire()
+        await sessions["importing"].execute("COMMIT")
+        await sessions["asking"].execute("COMMIT")
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await sessions["left over"].execute("COMMIT")
 
 
 async def _trouble_of(work: Coroutine[None, None, None]) -> Exception | None:

@@ -41,13 +41,18 @@ class Recorder:
     def __init__(
         self, write: Write, *, on_written: Callable[[LedgerUnavailable | None], None] = lambda _: None
     ) -> None:
-        """`on_written` hears after each try to write a group how it went; it must not block and must not raise."""
+        """`on_written` hears after each try how it went; it must not block and must not raise.
+
+        It hears None only when neither the group nor a login that was set aside waits for more than a lock on its row.
+        """
         self._write = write
         self._on_written = on_written
         self._traces: list[CallTrace] = []
         self._waiting: list[_Waiting] = []
         self._aside: list[_Waiting] = []
         self._put_aside = asyncio.Event()
+        self._group_waits_for: LedgerUnavailable | None = None
+        self._aside_waits_for: LedgerUnavailable | None = None
         self._traced = asyncio.Event()
         self._wanted = asyncio.Event()
         self._ended: Exception | None = None
@@ -108,10 +113,15 @@ class Recorder:
             _log.warning(
                 "ledger_unavailable", waiting=len(self._waiting), traces=len(self._traces), error=error.message
             )
-            self._on_written(error)
+            self._group_waits_for = error
+            self._tell()
             return False
-        self._on_written(None)
+        self._group_waits_for = None
+        self._tell()
         return True
+
+    def _tell(self) -> None:
+        self._on_written(self._group_waits_for or self._aside_waits_for)
 
     async def _write_group(self, traces: Sequence[CallTrace], waiting: Sequence[_Waiting]) -> None:
         """All at once; where one value cannot be stored, each by itself; where one row is locked, none waits for it but its own worker."""
@@ -148,14 +158,19 @@ class Recorder:
                 self._put_aside.clear()
 
     async def _try_aside(self) -> bool:
+        waits_for: LedgerUnavailable | None = None
         for each in tuple(self._aside):
             try:
                 await self._write_login(each)
             except LedgerUnavailable as error:
                 _log.warning("login_waits", logins=len(self._aside), error=error.message)
+                if not isinstance(error, RowsLocked):
+                    waits_for = error
                 continue
             self._aside.remove(each)
             _tell_durable(each)
+        self._aside_waits_for = waits_for
+        self._tell()
         return not self._aside
 
     async def _write_traces_apart(self, traces: Sequence[CallTrace]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refreshd.core.effects import AccountData, Confirmed, Effect
-from refreshd.core.errors import LeaseLost, LedgerUnavailable, Unstorable
+from refreshd.core.errors import LeaseLost, LedgerUnavailable, RowsLocked, Unstorable
 from refreshd.core.model import CallTrace, Change, FetchDepth, LoginId, Operation
 from refreshd.recorder import GATHER_SECONDS, LAST_WORD_SECONDS, LONGEST_PAUSE_SECONDS, Recorder
 from tests.support.virtual_loop import VirtualClock, run_virtual
@@ -64,11 +64,15 @@ class Store:
         self.groups.append((len(traces), len(effects)))
 
 
-def recording(store: Store, story: Callable[[Recorder], Coroutine[object, object, None]]) -> None:
+def recording(
+    store: Store,
+    story: Callable[[Recorder], Coroutine[object, object, None]],
+    on_written: Callable[[LedgerUnavailable | None], None] = lambda _: None,
+) -> None:
     """Tell the story beside a running recorder, in virtual time; then stop it."""
 
     async def main(_clock: VirtualClock) -> None:
-        recorder = Recorder(store.write)
+        recorder = Recorder(store.write, on_written=on_written)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(recorder.run())
             await story(recorder)
@@ -296,6 +300,45 @@ def test_a_value_that_cannot_be_stored_is_told_without_its_body_and_takes_nothin
     assert store.effects == [effect(1), effect(2), effect(3)]
     assert [(line["event"], line["kind"]) for line in lines] == [("not_storable", "AccountData")]
     assert "account" not in str(lines[0]["error"])
+
+
+def test_a_login_that_was_set_aside_and_then_meets_a_full_disk_is_told_all_the_while() -> None:
+    """Its row is locked; then the disk is full for it alone, while groups of others are stored; then it is stored."""
+    full = LedgerUnavailable("the disk is full")
+    store = OneRow(effect(1))
+    heard: list[str] = []
+
+    async def story(recorder: Recorder) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(recorder.record([effect(1)]))
+            await asyncio.sleep(0.1)
+            assert set(heard) == {""}, "a locked row is nobody's trouble but its own"
+            store.trouble = full
+            await asyncio.sleep(1)
+            assert heard[-1] == full.message
+            heard.clear()
+            for number in range(2, 20):
+                await recorder.record([effect(number)])
+                await asyncio.sleep(0.1)
+            assert set(heard) == {full.message}, "the others' success is not this one's"
+            store.trouble = None
+        assert heard[-1] == "", "it is told at once, whether or not anybody else has something to store"
+
+    recording(store, story, lambda error: heard.append("" if error is None else error.message))
+
+
+class OneRow(Store):
+    """Takes everything but one effect: a lock on its row at first, then whatever the test says."""
+
+    def __init__(self, row: Effect) -> None:
+        super().__init__()
+        self.row = row
+        self.trouble: Exception | None = RowsLocked("somebody holds it")
+
+    async def write(self, traces: Sequence[CallTrace], effects: Sequence[Effect]) -> None:
+        if self.row in effects and self.trouble is not None:
+            raise self.trouble
+        await super().write(traces, effects)
 
 
 class Picky(Store):

@@ -182,10 +182,12 @@ class Reconciler:
         totals = await self._ledger.plan_totals(now=this.now)
         withheld = guard.hold_back(plan, change, totals, self._policy.guard)
         if withheld is not None:
-            tally.held += await self._ledger.hold_back(
+            held = await self._ledger.hold_back(
                 plan.plan_id, withheld, now=this.now, pass_id=this.pass_id, term=this.term
             )
-            tally.withheld.append(withheld)
+            tally.held += held
+            if held:
+                tally.withheld.append(withheld)
 
     async def _weigh(self, this: _Pass, change: Change, tally: _Tally) -> None:
         """All that waits and no plan covers yet: held as a whole, admitted as a whole, or intended at once where it is little."""

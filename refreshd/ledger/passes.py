@@ -152,7 +152,8 @@ class PassQueries:
         )
         tell = self._plan["tell_members"](plan_id=plan_id, event="held", now=now, reason=why.reason.value)
         async with fenced(self._database, term, Write.HOLD_BACK) as session:
-            await session.execute(*held)
+            if await session.fetchval(*held) is None:
+                return 0
             return int(await session.fetchval(*tell, timeout=WHOLE_FLEET_SECONDS))
 
     async def close_empty_plans(self, *, now: datetime, term: Term) -> None:

@@ -244,18 +244,21 @@ CROSS JOIN LATERAL (
 WHERE plan.state IN ('approved', 'admitted') AND plan.change = :change AND plan.approved_until > :now
 ORDER BY plan.held_at, plan.plan_id;
 
--- name: hold_back(plan_id, now, pass_id, reason, sentence)!
--- The rest of a plan that was on its way is held.
+-- name: hold_back(plan_id, now, pass_id, reason, sentence)$
+-- The rest of a plan that is on its way is held. No row where somebody has rejected it meanwhile.
 UPDATE plan
 SET state = 'held', held_at = :now, pass_id = :pass_id, reason = :reason, sentence = :sentence,
     approved_at = NULL, approved_until = NULL, approval_reason = NULL
-WHERE plan_id = :plan_id;
+WHERE plan_id = :plan_id AND state IN ('approved', 'admitted')
+RETURNING plan_id;
 
 -- name: run_out(now)
--- Admitted plans whose day is over.
+-- Admitted plans whose day is over, locked, so that none is rejected before its members are free.
 SELECT plan_id
 FROM plan
-WHERE state = 'admitted' AND approved_until <= :now;
+WHERE state = 'admitted' AND approved_until <= :now
+ORDER BY plan_id
+FOR NO KEY UPDATE;
 
 -- name: release(plan_id)!
 -- What an admitted plan did not get to in its day is free, and is weighed anew.

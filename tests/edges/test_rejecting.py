@@ -1,5 +1,6 @@
 """`refreshd reject`, and what is told of a plan: by the ledger, and by the commands over a small company."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from refreshd.core.caps import HoldReason, Withheld
 from refreshd.core.effects import Confirmed
 from refreshd.core.fate import Fate
 from refreshd.core.judge import judge
@@ -216,3 +218,30 @@ async def test_a_rejected_plan_whose_last_login_is_wanted_again_is_closed(
         await set_active(connection, client, active=True)
     await held.close_empty_plans(now=NOW, term=term)
     assert not await held.plans()
+
+
+async def test_a_plan_rejected_while_a_pass_looks_at_its_canary_stays_rejected(held: Ledger, term: Term) -> None:
+    await reject(held, term)
+    plan = _held()
+    why = Withheld(reason=HoldReason.CANARY, sentence="odd", allowance=plan.allowance, weighed=plan.weighed)
+    assert await held.hold_back(PLAN, why, now=NOW, pass_id=PassId(2), term=term) == 0
+    (stored,) = await held.plans()
+    assert stored.state is PlanState.REJECTED
+
+
+async def test_a_plan_rejected_in_the_moment_its_day_is_over_keeps_its_logins(
+    held: Ledger, connection: Connection, term: Term
+) -> None:
+    await connection.execute("UPDATE plan SET state = 'admitted', approved_at = $1, approved_until = $1", NOW)
+    async with asyncio.TaskGroup() as group:
+        async with connection.transaction():
+            await connection.execute(
+                "UPDATE plan SET state = 'rejected', rejected_at = $1, rejection_reason = 'no',"
+                " approved_at = NULL, approved_until = NULL",
+                NOW,
+            )
+            closing = group.create_task(held.close_empty_plans(now=NOW, term=term))
+            await asyncio.wait({closing}, timeout=0.5)
+            assert not closing.done(), "it waits for whoever rejects"
+    (stored,) = await held.plans()
+    assert (stored.state, stored.remaining) == (PlanState.REJECTED, 4)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from refreshd.core.canary import wants_canary
 from refreshd.core.guard import AdmittedPlan
-from refreshd.core.model import PassId, PlanState
+from refreshd.core.model import PassId, PlanId, PlanState
 from refreshd.core.plan import HeldPlan
 from refreshd.ledger import rows
 from refreshd.postgres import Statement
@@ -18,8 +18,8 @@ class OthersWaitError(Exception):
     """Between weighing a plan and covering its logins these have become others."""
 
 
-def exactly(weighed: int, covered: int) -> None:
-    """Raise OthersWaitError, in the transaction that it undoes, unless what was covered is what was weighed."""
+def exactly(weighed: int | PlanId, covered: int | PlanId | None) -> None:
+    """Raise OthersWaitError, in the transaction that it undoes, unless what was covered is what was weighed: as many, or the same id."""
     if covered != weighed:
         raise OthersWaitError
 

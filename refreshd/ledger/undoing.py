@@ -96,7 +96,7 @@ class UndoingQueries:
                     await session.execute(*opening(self._plan, plan, now=now, pass_id=pass_id, until=ends))
                     await session.execute(*self._canary["forget"](plan_id=plan.plan_id))
                     cover = self._cover_undone(undo, plan, now=now, pass_id=pass_id, term=term)
-                    exactly(plan.logins, await session.fetchval(*cover, timeout=_WHOLE_FLEET_SECONDS))
+                    exactly(plan.plan_id, await session.fetchval(*cover, timeout=_WHOLE_FLEET_SECONDS))
                 await session.execute(*taken)
         except OthersWaitError:
             return False

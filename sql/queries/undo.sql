@@ -59,11 +59,12 @@ WHERE undoing.planned_at IS NULL
 ORDER BY undoing.decision_id;
 
 -- name: newest_of(undone)^
--- The newest undoing of a plan.
+-- The newest undoing of a plan; not one of an earlier plan of the very same logins, whose id is the same.
 SELECT undoing.decision_id, undoing.undone, decision.at, decision.decided_by, decision.reason, undoing.planned_at, undoing.plan_id
 FROM undoing
 JOIN decision ON decision.decision_id = undoing.decision_id
-WHERE undoing.undone = :undone
+LEFT JOIN plan ON plan.plan_id = undoing.undone
+WHERE undoing.undone = :undone AND (undoing.planned_at IS NULL OR plan.plan_id IS NULL OR decision.at >= plan.held_at)
 ORDER BY undoing.decision_id DESC
 LIMIT 1;
 
@@ -115,7 +116,7 @@ ORDER BY done.login_id;
 
 -- name: cover(undone, plan_id, event, event_reason, now, reason, pass_id, term)$
 -- What the undone plan disabled and an active client wants belongs to the new plan from now on, which may be a held one of the very
--- same logins. Returns how many.
+-- same logins. Returns the id that a plan of exactly these logins has.
 WITH locked AS (
     SELECT login.login_id
     FROM login
@@ -144,4 +145,5 @@ WITH locked AS (
     WHERE login.login_id = locked.login_id
     RETURNING login.login_id
 )
-SELECT count(*) FROM covered;
+SELECT left(encode(sha256(convert_to(string_agg(covered.login_id || E' enable\n', '' ORDER BY covered.login_id), 'UTF8')), 'hex'), 16)
+FROM covered;

@@ -233,15 +233,14 @@ async def test_a_plan_rejected_in_the_moment_its_day_is_over_keeps_its_logins(
     held: Ledger, connection: Connection, term: Term
 ) -> None:
     await connection.execute("UPDATE plan SET state = 'admitted', approved_at = $1, approved_until = $1", NOW)
-    async with asyncio.TaskGroup() as group:
-        async with connection.transaction():
-            await connection.execute(
-                "UPDATE plan SET state = 'rejected', rejected_at = $1, rejection_reason = 'no',"
-                " approved_at = NULL, approved_until = NULL",
-                NOW,
-            )
-            closing = group.create_task(held.close_empty_plans(now=NOW, term=term))
-            await asyncio.wait({closing}, timeout=0.5)
-            assert not closing.done(), "it waits for whoever rejects"
+    async with asyncio.TaskGroup() as group, connection.transaction():
+        await connection.execute(
+            "UPDATE plan SET state = 'rejected', rejected_at = $1, rejection_reason = 'no',"
+            " approved_at = NULL, approved_until = NULL",
+            NOW,
+        )
+        closing = group.create_task(held.close_empty_plans(now=NOW, term=term))
+        await asyncio.wait({closing}, timeout=0.5)
+        assert not closing.done(), "it waits for whoever rejects"
     (stored,) = await held.plans()
     assert (stored.state, stored.remaining) == (PlanState.REJECTED, 4)

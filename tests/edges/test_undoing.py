@@ -258,6 +258,17 @@ def test_a_login_that_somebody_locks_keeps_its_undoing_waiting_and_nothing_else(
     assert scheduled(acme) >= back
 
 
+def test_a_later_plan_of_the_same_logins_does_not_inherit_an_undoing(acme: Company) -> None:
+    """Its id is that of its logins, so it is the same."""
+    undone, back = plan_of(acme), come_back(acme, 3)
+    undo(acme, undone)
+    assert refreshd("once", env=acme.env).code == 0
+    assert scheduled(acme) >= back
+    assert "its undoing is" in refreshd("plan", "--show", undone, env=acme.env).words.lower()
+    acme.sql("UPDATE plan SET held_at = held_at + interval '1 hour' WHERE plan_id = $1", undone)
+    assert "its undoing is" not in refreshd("plan", "--show", undone, env=acme.env).words.lower()
+
+
 def test_during_a_pause_it_is_planned_and_not_sent(acme: Company) -> None:
     back = come_back(acme, 2)
     assert refreshd("pause", "--reason", "look first", env=acme.env).code == 0

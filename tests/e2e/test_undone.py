@@ -46,7 +46,7 @@ async def test_within_the_caps_it_is_the_leaders_plan_that_switches_on(database_
         assert (await here.command("pause", "--reason", "look first")).code == 0
         back = sorted({link.client_id for link in here.company.links if not link.active})[:2]
         asked = await here.command("undo", undone, "--reason", "x", "--wait", "0")
-        assert (asked.code, "asked for" in asked.words) == (0, True), asked.words
+        assert asked.code == 0, asked.words  # a pass may have taken it up already, and found nobody
         await here.come_back(*back)
         ran = await here.command("undo", undone, "--reason", "two of them", "--wait", "30")
         assert ran.code == 0, ran.words

@@ -43,19 +43,6 @@ _BANKS = tuple(bank for bank, weight in zip(INSTITUTIONS, _WEIGHTS, strict=True)
 _SHARES = Shares(stuck=0.008, never_refreshed=0.004, dormant=0.008)
 """Few are silently stale to begin with, so that those who become so are seen."""
 
-_LEAVE_IN_PLACE = """
-    DO $$
-    DECLARE
-        heap regclass;
-    BEGIN
-        FOR heap IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace LOOP
-            EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = false)', heap);
-        END LOOP;
-    END
-    $$
-"""
-"""A vacuum would come at moments of real time, and of rows that are equally due the one that lies first is drawn."""
-
 USUAL_WEATHER = (
     "slow(0.6)@any:0.2",
     "slow(1.7)@any:0.04",
@@ -175,7 +162,9 @@ class Town:
             name = await self.sql.fetchval("SELECT current_database()")
             await self.admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
             await self.admin.fetch(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", NAME
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = $2",
+                NAME,
+                name,
             )
 
     async def find_database(self) -> None:
@@ -191,7 +180,6 @@ async def town(url: str, clock: VirtualClock, more: dict[str, object] | None = N
         sql = await asyncpg.connect(url, server_settings=session_settings(SCHEMA, name="maple lending"))
         admin = await asyncpg.connect(urlunsplit(urlsplit(url)._replace(path="/postgres")))
         operator = await _operator(url)
-        await sql.execute(_LEAVE_IN_PLACE)
     try:
         ledger = waiting_for_real(Ledger(Database(operator)))
         yield await _built(

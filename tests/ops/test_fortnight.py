@@ -8,7 +8,7 @@ import pytest
 from tests.fortnight.alerting import seconds, states
 from tests.fortnight.history import tell
 from tests.fortnight.town import START
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import throwaway_postgres
 
 MINUTE = 60.0
 OWN = "refreshd_"
@@ -16,11 +16,13 @@ OWN = "refreshd_"
 
 
 @pytest.mark.slow
-def test_equal_seeds_tell_equal_stories(postgres: PostgresServer, tmp_path: Path) -> None:
+def test_equal_seeds_tell_equal_stories(open_path: Path, tmp_path: Path) -> None:
     told = []
     for name in ("once", "again"):
-        with postgres.database(migrated=True) as url:
-            tell(url, tmp_path / name, START + timedelta(hours=5))
+        with throwaway_postgres(open_path / name) as server:
+            server.leave_rows_in_place()
+            with server.database(migrated=True) as url:
+                tell(url, tmp_path / name, START + timedelta(hours=5))
         lines = (tmp_path / name / f"{START:%Y-%m-%d}.om").read_text("utf-8").splitlines()
         told.append([each for each in lines if each.startswith(OWN)])
     assert told[0] == told[1]

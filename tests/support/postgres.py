@@ -97,6 +97,11 @@ class PostgresServer:
             self._execute(f"ALTER SYSTEM SET {setting} = off")
         self._execute("SELECT pg_reload_conf()")
 
+    def leave_rows_in_place(self) -> None:
+        """No vacuum any more: it comes at moments of real time, and of rows that are equally due the one that lies first is drawn."""
+        self._execute("ALTER SYSTEM SET autovacuum = off")
+        self._execute("SELECT pg_reload_conf()")
+
     def close(self) -> None:
         self._loop.run(self._admin.close())
 

@@ -227,7 +227,7 @@ async def test_a_plan_that_disabled_something_is_undone_by_asking_the_leader(
     assert asked is not None
     assert (asked.asked_by, asked.reason, asked.planned_at) == ("alice", "one of theirs, ann@bank.example", None)
     _, text = await browser.get(f"/plans/{PLAN}")
-    assert "Its undoing waits for the leader" in text
+    assert "Its undoing waits for the next pass that enforces" in text
     assert "one of theirs, [e-mail]" in text
     assert "ann@bank.example" not in text
 

@@ -210,7 +210,7 @@ class Campaign:
             self.here.forward(span)
             await self._bury()
             for _ in range(2):
-                await self.company.approve()
+                await self.company.approve("held", "rejected")  # what an undoing has rejected waits for a word, too
                 await self.here.once(rate_per_minute=str(RATE), fetch="summary")
         await self.promises.are_kept_in_the_end()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from urllib.parse import quote
 
 import asyncpg
@@ -106,21 +106,20 @@ async def test_after_a_failover_every_copy_goes_on_with_the_host_that_was_promot
 async def test_a_server_that_has_no_session_left_is_waited_for(server: OwnServer) -> None:
     url = await server.new_database("crowded")
     ordinary = server.url_of("crowded", role="crowded")
-    admin, crowd = await asyncpg.connect(url), list[Connection]()
     async with world(url, active=ROUTINE, inactive=10) as here:
         await accept_first_plan(here)
-        async with here.started("run", env=PACE | {"REFRESHD_DATABASE_URL": ordinary}) as daemon:
+        async with (
+            here.started("run", env=PACE | {"REFRESHD_DATABASE_URL": ordinary}) as daemon,
+            AsyncExitStack() as crowd,
+        ):
+            await under_way(here)
+            await crowd_out(crowd, here.sql, ordinary)
             async with charted(daemon) as chart:
-                await under_way(here)
-                while await admin.fetchval(_THROW_OUT):
-                    await crowd_in(crowd, ordinary)
                 await chart.is_ill("takes no more sessions")
-                for each in crowd:
-                    await each.close()
+                await crowd.aclose()
                 await goes_on(here, chart)
             await ends(daemon)
         await nothing_is_left_or_double(here, here.sql, again=CONCURRENCY)
-    await admin.close()
 
 
 _THROW_OUT = """
@@ -129,8 +128,9 @@ _THROW_OUT = """
 """
 
 
-async def crowd_in(crowd: list[Connection], url: str) -> None:
-    """Take every session that is left."""
-    with suppress(asyncpg.TooManyConnectionsError):
-        while True:
-            crowd.append(await asyncpg.connect(url))
+async def crowd_out(crowd: AsyncExitStack, admin: Connection, url: str) -> None:
+    """Take every session, also those that the daemon has: it may be back before us once or twice, and well for that moment."""
+    while await admin.fetchval(_THROW_OUT):
+        with suppress(asyncpg.TooManyConnectionsError):
+            while True:
+                crowd.push_async_callback((await asyncpg.connect(url)).close)

@@ -70,11 +70,11 @@ class Chart:
         await self.seen(f"ill because of {said}", lambda look: not look.ready and look.up == 0 and said in look.words)
 
     def was_ill_once(self) -> None:
-        """Well, ill, well: never dead, and never well for a moment between two tries."""
+        """Never dead; ill, then well; and never well for a moment between two tries. A look before the illness may have been too late."""
         assert all(look.alive for look in self.looks)
-        assert _turns(look.up for look in self.looks if look.up is not None) == [1, 0, 1], self._story()
+        assert _turns(look.up for look in self.looks if look.up is not None) in ([1, 0, 1], [0, 1]), self._story()
         begun = itertools.dropwhile(lambda look: not look.ready, self.looks)
-        assert _turns(look.ready for look in begun) == [True, False, True], self._story()
+        assert _turns(look.ready for look in begun) in ([True, False, True], [True]), self._story()
 
     def _story(self) -> str:
         told = [f"up {look.up}, {' '.join(look.words.split())}" for look in self.looks]

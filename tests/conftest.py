@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,7 +22,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the server's directory once a run; the workers of pytest-xdist inherit the choice.
 
     It is not under pytest's own directory: another run, when it starts, closes that to the user a root's server runs as.
+
+    A shell has what it starts in the background ignore Ctrl-C, which processes inherit; those of the tests are to hear it.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if _is_worker(config):
         return
     os.environ[_POSTGRES_DIRECTORY] = tempfile.mkdtemp(prefix="refreshd-test-")

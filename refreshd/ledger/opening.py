@@ -18,8 +18,8 @@ class OthersWaitError(Exception):
     """Between weighing a plan and covering its logins these have become others."""
 
 
-def exactly(weighed: int | PlanId, covered: int | PlanId | None) -> None:
-    """Raise OthersWaitError, in the transaction that it undoes, unless what was covered is what was weighed: as many, or the same id."""
+def exactly(weighed: PlanId, covered: PlanId | None) -> None:
+    """Raise OthersWaitError, in the transaction that it undoes, unless what was covered has the id of what was weighed."""
     if covered != weighed:
         raise OthersWaitError
 

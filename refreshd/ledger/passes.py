@@ -134,7 +134,7 @@ class PassQueries:
                 await session.execute(*opened)
                 await session.execute(*self._canary["forget"](plan_id=admitted.plan_id))
                 cover = self._cover(admitted, "admitted", now, pass_id, term)
-                exactly(admitted.logins, await session.fetchval(*cover, timeout=WHOLE_FLEET_SECONDS))
+                exactly(admitted.plan_id, await session.fetchval(*cover, timeout=WHOLE_FLEET_SECONDS))
         except OthersWaitError:
             return False
         return True

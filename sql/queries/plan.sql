@@ -180,8 +180,9 @@ SET state = excluded.state,
     rejection_reason = NULL;
 
 -- name: cover_disables(plan_id, event, now, pass_id, term, reason)$
--- Covers all that wait to be disabled with the plan, and has them judged again. Returns how many. A plan that is held also covers those
--- of which something new was heard while it was weighed: left out, they would go by themselves in the next pass.
+-- Covers all that wait to be disabled with the plan, and has them judged again. Returns the id that a plan of exactly these logins has.
+-- A plan that is held also covers those of which something new was heard while it was weighed: left out, they would go by themselves in
+-- the next pass.
 WITH locked AS (
     SELECT login_id
     FROM login
@@ -200,10 +201,11 @@ WITH locked AS (
     WHERE login.login_id = locked.login_id
     RETURNING login.login_id
 )
-SELECT count(*) FROM held;
+SELECT left(encode(sha256(convert_to(string_agg(held.login_id || E' disable\n', '' ORDER BY held.login_id), 'UTF8')), 'hex'), 16)
+FROM held;
 
 -- name: cover_enables(plan_id, event, now, pass_id, term, reason)$
--- Covers all that wait to be enabled with the plan, and has them judged again. Returns how many.
+-- Covers all that wait to be enabled with the plan, and has them judged again. Returns the id that a plan of exactly these logins has.
 WITH locked AS (
     SELECT login_id
     FROM login
@@ -222,7 +224,8 @@ WITH locked AS (
     WHERE login.login_id = locked.login_id
     RETURNING login.login_id
 )
-SELECT count(*) FROM held;
+SELECT left(encode(sha256(convert_to(string_agg(held.login_id || E' enable\n', '' ORDER BY held.login_id), 'UTF8')), 'hex'), 16)
+FROM held;
 
 -- name: carried_out(change, now)
 -- Approved and admitted plans whose time runs, the oldest first, with the answers about their canaries. `open`: canaries that are

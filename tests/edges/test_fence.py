@@ -14,6 +14,7 @@ from refreshd.core.errors import LeaseLost
 from refreshd.core.guard import AdmittedPlan
 from refreshd.core.model import Change, Credential, PassId, PlanId, PlanState, Report, Term, VerdictName
 from refreshd.core.plan import HeldPlan
+from refreshd.core.planner import plan
 from refreshd.core.retention import Kept
 from refreshd.core.standing import InstitutionState, Standing
 from refreshd.ledger import Ledger
@@ -207,6 +208,7 @@ async def _of_passes(ledger: Ledger, pass_id: PassId) -> Mapping[str, Write]:
     evidence = next(each for each in [await ledger.login(C)] if each is not None).evidence
     waiting = {each.login_id: each for each in await ledger.candidates(Change.DISABLE, now=NOW, after=None, limit=9)}
     asked = await ledger.ask_undo(PlanId("p9"), by="test", reason="test", now=NOW)
+    rest = _admitted(plan([waiting[F]]).plan_id)
     return {
         "take_up": lambda term: ledger.take_up(asked, None, now=NOW, until=LATER, pass_id=pass_id, term=term),
         "start_pass": lambda term: ledger.start_pass(now=NOW, term=term),
@@ -216,9 +218,9 @@ async def _of_passes(ledger: Ledger, pass_id: PassId) -> Mapping[str, Write]:
             [verdict(evidence, VerdictName.FRESH)], now=NOW, term=term
         ),
         "intend": lambda term: ledger.intend(guarded([waiting[D], waiting[E]]), now=NOW, pass_id=pass_id, term=term),
-        "admit": lambda term: ledger.admit(_admitted("a" * 16), now=NOW, until=NOW + DAY, pass_id=pass_id, term=term),
+        "admit": lambda term: ledger.admit(rest, now=NOW, until=NOW + DAY, pass_id=pass_id, term=term),
         "hold_back": lambda term: ledger.hold_back(
-            PlanId("a" * 16), withheld(HoldReason.CANARY), now=NOW, pass_id=pass_id, term=term
+            rest.plan_id, withheld(HoldReason.CANARY), now=NOW, pass_id=pass_id, term=term
         ),
         "hold": lambda term: ledger.hold(_held("b" * 16), now=NOW, pass_id=pass_id, term=term),
         "close_empty_plans": lambda term: ledger.close_empty_plans(now=NOW, term=term),
@@ -283,7 +285,5 @@ def _held(plan_id: str) -> HeldPlan:
     )
 
 
-def _admitted(plan_id: str) -> AdmittedPlan:
-    return AdmittedPlan(
-        plan_id=PlanId(plan_id), change=Change.DISABLE, logins=1, sentence="go", allowance=5, weighed=WEIGHED
-    )
+def _admitted(plan_id: PlanId) -> AdmittedPlan:
+    return AdmittedPlan(plan_id=plan_id, change=Change.DISABLE, logins=1, sentence="go", allowance=5, weighed=WEIGHED)

@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 
 import pytest
 
+from refreshd import reconcile
+from refreshd.clock import ScaledClock
+from refreshd.core.caps import GuardPolicy
 from refreshd.core.effects import Confirmed
 from refreshd.core.errors import RowsLocked
-from refreshd.core.model import Change, Term
+from refreshd.core.model import Change, Term, VerdictName
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, connect
+from refreshd.reconcile import PassPolicy, Reconciler
 from refreshd.recorder import Recorder
-from tests.support.ledger import HOUR, NOW, judge_all, link, login_id, set_writer_clock
+from tests.support.builders import JUDGE
+from tests.support.ledger import DAY, HOUR, NOW, judge_all, link, login_id, set_writer_clock
 from tests.support.postgres import SCHEMA
 
 LOCKED, OTHERS = login_id(1), (login_id(2), login_id(3))
@@ -70,3 +76,41 @@ async def test_verdicts_of_the_others_are_stored_at_once(
     await judge_all(ledger, term, now=NOW + HOUR)
     assert not await ledger.evidence_due(now=NOW + HOUR, limit=10)
     assert not connection.is_closed()
+
+
+@dataclass(frozen=True)
+class Leader:
+    term: Term
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_a_pass_whose_logins_somebody_else_holds_is_not_followed_by_the_next_one_at_once(
+    connection: Connection,
+    ledger: Ledger,
+    term: Term,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    held: bool,
+) -> None:
+    """There would be no end to it, and no pause in it: each would find the very same ones, as the oldest to be disabled again."""
+    monkeypatch.setattr(reconcile, "PLANNED_AT_ONCE", 3)
+    await link(connection, "gone", *(login_id(number) for number in range(1, 7)), active=False)
+    for number in range(1, 7):
+        off_at = NOW - 40 * DAY + number * HOUR
+        await ledger.record((), [replace(confirmed(number), change=Change.DISABLE, confirmed_at=off_at)], term=term)
+    operator = await connect(database_url, schema=SCHEMA, name="operator")
+    reconciler = Reconciler(
+        ledger,
+        Leader(term),
+        ScaledClock(start=NOW, factor=1.0),
+        PassPolicy(judge=JUDGE, guard=GuardPolicy(max_fraction=1.0, max_count=500), observe=False),
+    )
+    await judge_all(ledger, term, inactive=VerdictName.DISABLED)
+
+    async with operator.transaction():
+        if held:
+            await operator.execute("SELECT FROM login ORDER BY confirmed_off_at LIMIT 3 FOR UPDATE")
+        record = await reconciler.run()
+    await operator.close()
+    assert (record.intended, record.more) == ((0, False) if held else (3, True))

@@ -148,7 +148,11 @@ class Dispatcher:
     async def _settle(self, conversation: Conversation, turn: Turn) -> None:
         """Record first, go on second: what the next call rests on is durable by then."""
         if turn.effects:
-            await self._record(turn.effects)
+            try:
+                await self._record(turn.effects)
+            except RowsLocked as error:
+                self._give_up(conversation, error)
+                return
             await self._release_if_suspect(turn.effects)
         orphans = None
         if turn.report is not None:
@@ -161,6 +165,12 @@ class Dispatcher:
         if conversation.kind is Kind.REPORT and turn.gave_up:
             self._queue.rest_report(REPORT_RESTS_SECONDS)
         self._queue.over(conversation)
+
+    def _give_up(self, conversation: Conversation, error: RowsLocked) -> None:
+        """Nothing of this answer is stored, so its login is as due as before; nobody here goes near it any more."""
+        _log.warning("login_given_up", login_id=str(conversation.login_id), error=error.message, hint=error.hint)
+        self._on_settled(Settled(conversation=conversation, turn=Turn(gave_up=True)))
+        self._queue.give_up()
 
     async def _merge(self, report: Report) -> int | None:
         """None where somebody else holds one of its rows: then it is read again soon, as if it had not come."""

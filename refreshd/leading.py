@@ -1,6 +1,7 @@
 """Puts one leadership together: engine, passes, work queue, pool and vendor client around an open ledger and a held lease."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from refreshd.waiting import Task
 from refreshd.work import WorkQueue
 
 TOTALS_SECONDS = 15.0
+
+PATIENCE_OF_ONCE_SECONDS = 60.0
+"""What `once` waits for somebody's lock on a login, or for a ledger that takes no results: it must end, whatever others do."""
 
 
 class Watcher(Protocol):
@@ -99,9 +103,7 @@ class Leading:
         self.queue = WorkQueue(ledger, lease, clock, self._agenda, given.breaker)
         self.queue.adopt(begun)
         self._breaker = self.queue.breaker
-        self._recorder = Recorder(
-            lambda traces, effects: ledger.record(traces, effects, term=lease.term), on_written=watcher.on_recorded
-        )
+        self._recorder = self._recording(patience_seconds=PATIENCE_OF_ONCE_SECONDS if at_once else math.inf)
         connection = self._connection(given.transport)
         restraint = Restraint(
             given.budget,
@@ -115,6 +117,14 @@ class Leading:
         self._calls = itertools.count(1)
         pool = Pool(width=settings.concurrency, permits=given.budget.permit, source=self.queue, handle=self._handle)
         self.engine = self._engine(pool)
+
+    def _recording(self, *, patience_seconds: float) -> Recorder:
+        ledger, lease = self._ledger, self._lease
+        return Recorder(
+            lambda traces, effects: ledger.record(traces, effects, term=lease.term),
+            on_written=self._watcher.on_recorded,
+            patience_seconds=patience_seconds,
+        )
 
     def _connection(self, transport: Transport) -> FlinksConnection:
         settings = self._settings

@@ -5,6 +5,7 @@ The buffer is bounded by those who wait: whoever has effects waits until they ar
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -33,19 +34,26 @@ Write = Callable[[Sequence[CallTrace], Sequence[Effect]], Awaitable[None]]
 class _Waiting:
     effects: Sequence[Effect]
     durable: asyncio.Future[None]
+    since_seconds: float
 
 
 class Recorder:
     """Hears of calls as a `CallObserver`, and records effects. `record` returns while `run` is running, and raises once it has ended."""
 
     def __init__(
-        self, write: Write, *, on_written: Callable[[LedgerUnavailable | None], None] = lambda _: None
+        self,
+        write: Write,
+        *,
+        on_written: Callable[[LedgerUnavailable | None], None] = lambda _: None,
+        patience_seconds: float = math.inf,
     ) -> None:
         """`on_written` hears after each try how it went; it must not block and must not raise.
 
         It hears None only when neither the group nor a login that was set aside waits for more than a lock on its row.
+        After `patience_seconds` a login that was set aside is given up, and its `record` raises what it waits for; a group ends `run`.
         """
         self._write = write
+        self._patience_seconds = patience_seconds
         self._on_written = on_written
         self._traces: list[CallTrace] = []
         self._waiting: list[_Waiting] = []
@@ -65,7 +73,8 @@ class Recorder:
         """Return once these effects, and all traces heard so far, are durable. Raises what ended `run`, LeaseLost above all."""
         if self._ended is not None:
             raise self._ended
-        waiting = _Waiting(effects, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(effects, loop.create_future(), loop.time())
         self._waiting.append(waiting)
         self._wanted.set()
         self._traced.set()
@@ -98,8 +107,10 @@ class Recorder:
 
     async def _flush(self) -> None:
         """Write what has gathered, again and again until the ledger has it; what comes meanwhile is the next group."""
-        pause = FIRST_PAUSE_SECONDS
+        pause, began = FIRST_PAUSE_SECONDS, _seconds()
         while not await self._has_written():
+            if self._group_waits_for is not None and _seconds() - began > self._patience_seconds:
+                raise self._group_waits_for
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
@@ -164,7 +175,10 @@ class Recorder:
                 await self._write_login(each)
             except LedgerUnavailable as error:
                 _log.warning("login_waits", logins=len(self._aside), error=error.message)
-                if not isinstance(error, RowsLocked):
+                if _seconds() - each.since_seconds > self._patience_seconds:
+                    self._aside.remove(each)
+                    _tell_lost(each, error)
+                elif not isinstance(error, RowsLocked):
                     waits_for = error
                 continue
             self._aside.remove(each)
@@ -209,10 +223,18 @@ class Recorder:
         """Nobody may wait for us any more, now or later."""
         self._ended = error
         for each in (*self._waiting, *self._aside):
-            if not each.durable.done():
-                each.durable.set_exception(error)
+            _tell_lost(each, error)
 
 
 def _tell_durable(waiting: _Waiting) -> None:
     if not waiting.durable.done():
         waiting.durable.set_result(None)
+
+
+def _tell_lost(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.durable.done():
+        waiting.durable.set_exception(error)
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()

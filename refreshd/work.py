@@ -104,6 +104,11 @@ class WorkQueue:
         self._forget(conversation)
         self._tell_if_idle()
 
+    def give_up(self) -> None:
+        """A conversation has ended whose login somebody locks and does not let go of: that one stays busy, and is not drawn again."""
+        self._in_hand -= 1
+        self._tell_if_idle()
+
     def rest_report(self, seconds: float) -> None:
         """Leave the report alone for a while, after it could not be had."""
         self._bulletin.rest(seconds)
@@ -164,7 +169,10 @@ class WorkQueue:
             except WritesPaused:
                 self._forget(conversation)
             except RowsLocked:
-                self._waiting.put(conversation, _LOCKED_SECONDS)
+                if (
+                    not self.agenda.at_once
+                ):  # `once` waits for nobody's lock: the login stays busy, and as due as it was
+                    self._waiting.put(conversation, _LOCKED_SECONDS)
         return None
 
     async def _may_go_on(self, conversation: Conversation) -> bool:

@@ -352,3 +352,39 @@ class Picky(Store):
         if self.poison in effects:
             raise Unstorable("the database takes no such value")
         await super().write(traces, effects)
+
+
+@pytest.mark.parametrize("trouble", [RowsLocked("somebody holds it"), DOWN])
+def test_who_has_a_limited_patience_is_told_what_it_waited_for_in_vain(trouble: Exception) -> None:
+    """A locked row is its own worker's trouble; a ledger that takes nothing is everybody's."""
+    store = Store()
+    told: list[Exception] = []
+
+    async def write(traces: Sequence[CallTrace], effects: Sequence[Effect]) -> None:
+        if trouble is DOWN or effect(1) in effects:
+            raise trouble
+        await store.write(traces, effects)
+
+    async def main(_clock: VirtualClock) -> None:
+        recorder = Recorder(write, patience_seconds=60.0)
+        loop = asyncio.get_running_loop()
+
+        async def tell(number: int) -> None:
+            try:
+                await recorder.record([effect(number)])
+            except (RowsLocked, LedgerUnavailable) as error:
+                told.append(error)
+                assert 60.0 < loop.time() - began < 60.0 + 2 * LONGEST_PAUSE_SECONDS
+
+        began = loop.time()
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(recorder.run())
+                await asyncio.wait([group.create_task(tell(number)) for number in (1, 2)])
+                running.cancel()
+        except* LedgerUnavailable:
+            assert trouble is DOWN
+
+    run_virtual(main, NOW)
+    assert told == [trouble] * (1 if isinstance(trouble, RowsLocked) else 2)
+    assert store.effects == ([effect(2)] if isinstance(trouble, RowsLocked) else [])

@@ -1,0 +1,117 @@
+"""`refreshd once` ends, whatever others do to the ledger meanwhile: it says what it could not do, and leaves it due."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from refreshd import leading
+from refreshd.core import turn
+from refreshd.simulator.calls import Operation
+from refreshd.simulator.config import ScheduleAuth
+from tests.support.commands import refreshd
+from tests.support.company import Company, company
+from tests.support.postgres import SCHEMA
+
+LOGINS, GONE = 12, 3
+
+
+@pytest.fixture
+def acme(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Company]:
+    """A ledger that was looked at before, so a small plan goes by itself; today's routine is due for everybody."""
+    monkeypatch.setattr(leading, "PATIENCE_OF_ONCE_SECONDS", 1.0)
+    monkeypatch.setattr(turn, "_TRY_AGAIN_SECONDS", 0.05)
+    with company(database_url, tmp_path, logins=LOGINS, inactive=GONE) as built:
+        assert refreshd("import", str(built.clients), env=built.env).code == 0
+        built.sql("UPDATE landmark SET accepted_at = now(), accepted_logins = $1, accepted_active = $1", LOGINS)
+        assert refreshd("once", env=built.env).code == 0
+        built.sql("UPDATE login SET routine_at = '-infinity'")
+        built.flinks.audit.reset()
+        yield built
+
+
+@contextmanager
+def held(acme: Company, statement: str, *values: object) -> Iterator[None]:
+    """Somebody has begun something, and gone to lunch."""
+    with asyncio.Runner() as runner:
+        session = runner.run(asyncpg.connect(acme.database_url, server_settings={"search_path": SCHEMA}))
+        runner.run(session.execute("BEGIN"))
+        runner.run(session.fetch(statement, *values))
+        yield
+        runner.run(session.close())
+
+
+def leave(acme: Company) -> str:
+    """The client of one login leaves; returns the login."""
+    login_id = min(scheduled(acme) - acme.inactive)
+    acme.sql(
+        "UPDATE client SET active = false WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = $1)",
+        login_id,
+    )
+    gone = {row["login_id"] for row in acme.sql("SELECT login_id::text FROM login WHERE NOT active")}
+    acme.flinks.company_inactive(gone)
+    return login_id
+
+
+def called(acme: Company, operation: Operation) -> set[str]:
+    return {each.login_id for each in acme.flinks.audit.calls if each.operation == operation}
+
+
+def scheduled(acme: Company) -> set[str]:
+    return {each.login_id for each in acme.flinks.world.logins.values() if each.scheduled}
+
+
+def still_due(acme: Company) -> set[str]:
+    rows = acme.sql("SELECT login_id::text FROM login WHERE active AND routine_at = '-infinity'")
+    return {row["login_id"] for row in rows}
+
+
+def test_a_login_that_somebody_locks_is_given_up_and_all_others_are_served(acme: Company) -> None:
+    leaver = leave(acme)
+    locked = min(scheduled(acme) - acme.inactive - {leaver})
+    with held(acme, "SELECT FROM login WHERE login_id = $1 FOR UPDATE", locked):
+        ran = refreshd("once", env=acme.env)
+    assert (ran.code, ran.err.count('"login_given_up"')) == (1, 1), ran.words
+    assert "1 piece of work could not be done now" in ran.words
+    assert leaver not in scheduled(acme)
+    assert still_due(acme) == {locked}
+    assert locked in called(acme, Operation.AUTHORIZE)
+
+    assert refreshd("once", env=acme.env).code == 0
+    assert not still_due(acme)
+
+
+def test_a_change_whose_token_was_minted_before_somebody_locked_its_login_is_left_due(acme: Company) -> None:
+    env = acme.env | {"REFRESHD_FLINKS_SCHEDULE_AUTH": "authorize-token"}
+    world = acme.flinks.world
+    world.config = replace(world.config, schedule_auth=ScheduleAuth.AUTHORIZE_TOKEN)
+    leaver = leave(acme)
+    acme.flinks.add_faults(["html_502@SetScheduledRefresh"])
+    refreshd("once", env=env)
+    acme.flinks.faults.clear()
+    acme.sql("UPDATE login SET change_not_before = NULL")
+    with held(acme, "SELECT FROM login WHERE login_id = $1 FOR UPDATE", leaver):
+        refreshd("once", env=env)
+        assert leaver in scheduled(acme)
+    assert refreshd("once", env=env).code == 0
+    assert leaver not in scheduled(acme)
+
+
+def test_a_ledger_that_takes_no_results_ends_it_with_4_and_what_was_learned_is_still_due(acme: Company) -> None:
+    """As when the disk is full under one table: the lease is renewed, and passes go on."""
+    acme.sql(
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full'; END $$"
+    )
+    acme.sql("CREATE TRIGGER no_room BEFORE INSERT ON call_default FOR EACH ROW EXECUTE FUNCTION no_room()")
+    for day in acme.sql("SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'call'::regclass"):
+        if day["name"] != "call_default":
+            acme.sql(f"CREATE TRIGGER no_room BEFORE INSERT ON {day['name']} FOR EACH ROW EXECUTE FUNCTION no_room()")
+    ran = refreshd("once", env=acme.env)
+    assert (ran.code, "the database has no room" in ran.err) == (4, True), ran.words
+    assert len(still_due(acme)) == LOGINS - len(acme.inactive)
+    assert acme.sql("SELECT FROM lease WHERE expires_at = '-infinity'"), "somebody else may lead at once"

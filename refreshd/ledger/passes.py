@@ -1,14 +1,14 @@
 """What a pass reads and writes: evidence and verdicts, plans and intents, totals. One method for each named query."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from refreshd.core.canary import PlanUnderWay
+from refreshd.core.canary import CanaryAnswers, PlanUnderWay
 from refreshd.core.caps import WINDOW, Withheld
 from refreshd.core.guard import AdmittedPlan, GuardedPlan
-from refreshd.core.model import Change, Evidence, LoginId, PassId, PlanId, Term, Verdict
+from refreshd.core.model import Change, Evidence, LoginId, PassId, PlanId, PlanState, Term, Verdict
 from refreshd.core.plan import ChangeReason, HeldPlan, PlannedChange, PlanTotals
 from refreshd.core.totals import Deadlines, LedgerTotals
 from refreshd.crash import Write
@@ -80,7 +80,20 @@ class PassQueries:
 
     async def plans_under_way(self, change: Change, *, now: datetime) -> Sequence[PlanUnderWay]:
         found = await self._database.rows(self._plan["carried_out"](change=change.value, now=now))
-        return [rows.plan_under_way(row) for row in found]
+        canaries = await self._canaries([row["plan_id"] for row in found if row["canary"]])
+        return [
+            PlanUnderWay(
+                plan_id=PlanId(row["plan_id"]), state=PlanState(row["state"]), canary=canaries.get(row["plan_id"])
+            )
+            for row in found
+        ]
+
+    async def _canaries(self, plan_ids: Sequence[str]) -> Mapping[str, CanaryAnswers]:
+        """For each of these plans, also where nothing has been answered yet."""
+        if not plan_ids:
+            return {}
+        found = await self._database.rows(self._canary["of_plans"](plan_ids=plan_ids))
+        return dict.fromkeys(plan_ids, CanaryAnswers()) | {row["plan_id"]: rows.canary_answers(row) for row in found}
 
     async def approved_candidates(
         self, change: Change, *, now: datetime, limit: int, plan_id: PlanId | None = None

@@ -79,8 +79,8 @@ class ReadingQueries:
         return [Decision(**dict(row)) for row in found]
 
     async def canary_of(self, plan_id: PlanId) -> CanaryAnswers | None:
-        row = await self._database.row(self._canary["of_plan"](plan_id=plan_id))
-        return None if row is None else rows.canary_answers(row)
+        found = await self._database.rows(self._canary["of_plans"](plan_ids=[plan_id]))
+        return rows.canary_answers(found[0]) if found else None
 
     async def clients_of(self, login_id: LoginId) -> Sequence[LinkedClient]:
         found = await self._database.rows(self._login["clients"](login_id=login_id))
@@ -136,12 +136,12 @@ def stored_login(row: Record) -> StoredLogin:
         verdict=VerdictName(row["verdict"]),
         reason=row["reason"],
         verdict_since=row["verdict_since"],
-        verdict_until=row["verdict_until"],
+        verdict_until=row["verdict_ends_at"],
         stale=row["stale"],
         error_code=row["error_code"],
         disposition=row["disposition"] and Disposition(row["disposition"]),
         lane=row["lane"] and Lane(row["lane"]),
-        routine_at=row["routine_at"],
+        routine_at=row["routine_done_at"],
         intent=None if row["intent_id"] is None else rows.intent(row),
     )
 

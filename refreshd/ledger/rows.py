@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
-from refreshd.core.canary import CanaryAnswers, PlanUnderWay
+from refreshd.core.canary import CanaryAnswers
 from refreshd.core.model import (
     Answer,
     CallTrace,
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 
 def evidence(row: Record) -> Evidence:
-    """All that the ledger knows of one login."""
+    """All that the ledger knows of one login (the view `login_evidence`)."""
     return Evidence(
         login_id=LoginId(row["login_id"]),
         active=row["active"],
@@ -113,7 +114,9 @@ def due_change(row: Record) -> DueChange:
 
 
 def due_login(row: Record) -> DueLogin:
-    return DueLogin(evidence=evidence(row), fetched_refresh_at=row["fetched_refresh_at"])
+    """The routine of a login, whatever becomes of a change that it waits for as well."""
+    found = replace(evidence(row), attempts=row["routine_attempts"], not_before=row["routine_not_before"])
+    return DueLogin(evidence=found, fetched_refresh_at=row["fetched_refresh_at"])
 
 
 def planned(row: Record, change: Change) -> PlannedChange:
@@ -124,11 +127,6 @@ def approved(row: Record, change: Change) -> PlannedChange:
     return PlannedChange(
         login_id=LoginId(row["login_id"]), change=change, reason=row["reason"], approved_by=PlanId(row["plan_id"])
     )
-
-
-def plan_under_way(row: Record) -> PlanUnderWay:
-    answers = canary_answers(row) if row["canary"] else None
-    return PlanUnderWay(plan_id=PlanId(row["plan_id"]), state=PlanState(row["state"]), canary=answers)
 
 
 def canary_answers(row: Record) -> CanaryAnswers:

@@ -366,6 +366,30 @@ ANALYZE lease;
 ANALYZE landmark;
 ANALYZE institution;
 
+-- All that refreshd knows of a login when it judges, calls or tells of it: its row, with its bank, the newest report and its plan beside it.
+-- `attempts` and `not_before` are those of what is due next, for the judge: of its disable or enable, or else of its routine.
+CREATE VIEW login_evidence AS
+SELECT
+    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
+    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
+    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
+    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
+    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
+    login.listed_since, login.listed_attempt_at, login.listed_state, login.listed_code,
+    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
+    login.refused_at, login.refused_code,
+    CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
+    CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before,
+    login.attempts AS routine_attempts, login.not_before AS routine_not_before, login.change_not_before,
+    login.intent, login.intent_id, login.intent_reason, login.intent_plan_id, login.intended_at, login.intent_reasserts,
+    login.manual_at, login.fetched_refresh_at, NULLIF(login.routine_at, '-infinity') AS routine_done_at,
+    login.verdict, login.reason, login.verdict_since, login.verdict_until, login.stale, login.lane, login.error_code, login.disposition,
+    CASE WHEN login.verdict_until < 'infinity' THEN GREATEST(login.verdict_until, login.verdict_since) END AS verdict_ends_at
+FROM login
+CROSS JOIN landmark
+LEFT JOIN institution ON institution.name = login.institution
+LEFT JOIN plan ON plan.plan_id = login.plan_id;
+
 -- What the application may read: one row a login. Where must_reconnect is true its user has to go through Flinks Connect again.
 CREATE VIEW login_status AS
 SELECT

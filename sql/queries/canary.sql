@@ -8,9 +8,10 @@ FROM login
 WHERE login.login_id = ANY(:login_ids::uuid[]) AND login.intent_plan_id = :plan_id
 ON CONFLICT DO NOTHING;
 
--- name: of_plan(plan_id)^
--- How a plan's canary goes; no row for a plan that has none.
+-- name: of_plans(plan_ids)
+-- How the canary of each plan goes; no row for a plan that has none. `open`: intended and not answered.
 SELECT
+    plan.plan_id,
     count(*) FILTER (WHERE canary.answer IS NULL AND login.intent_plan_id = plan.plan_id) AS open,
     count(*) FILTER (WHERE canary.answer = 'expected') AS expected,
     count(*) FILTER (WHERE canary.answer = 'unexpected') AS unexpected,
@@ -19,7 +20,7 @@ SELECT
 FROM plan
 LEFT JOIN canary ON canary.plan_id = plan.plan_id
 LEFT JOIN login ON login.login_id = canary.login_id
-WHERE plan.plan_id = :plan_id AND (plan.canary OR canary.plan_id IS NOT NULL)
+WHERE plan.plan_id = ANY (:plan_ids::text[]) AND (plan.canary OR canary.plan_id IS NOT NULL)
 GROUP BY plan.plan_id;
 
 -- name: forget(plan_id)!

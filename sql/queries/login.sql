@@ -2,100 +2,32 @@
 
 -- name: one(login_id)^
 -- A login with its evidence and the verdict stored for it.
-SELECT
-    login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
-    CASE WHEN login.verdict_until < 'infinity' THEN GREATEST(login.verdict_until, login.verdict_since) END AS verdict_until,
-    NULLIF(login.routine_at, '-infinity') AS routine_at,
-    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
-    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
-    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
-    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
-    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
-    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
-    login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
-    login.refused_at, login.refused_code,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
-FROM login
-CROSS JOIN landmark
-LEFT JOIN institution ON institution.name = login.institution
-LEFT JOIN plan ON plan.plan_id = login.plan_id
-WHERE login.login_id = :login_id;
+SELECT *
+FROM login_evidence
+WHERE login_id = :login_id;
 
 -- name: all(after, limit)
 -- The next logins by LoginId.
-SELECT
-    login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
-    CASE WHEN login.verdict_until < 'infinity' THEN GREATEST(login.verdict_until, login.verdict_since) END AS verdict_until,
-    NULLIF(login.routine_at, '-infinity') AS routine_at,
-    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
-    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
-    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
-    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
-    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
-    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
-    login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
-    login.refused_at, login.refused_code,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
-FROM login
-CROSS JOIN landmark
-LEFT JOIN institution ON institution.name = login.institution
-LEFT JOIN plan ON plan.plan_id = login.plan_id
-WHERE login.login_id > :after
-ORDER BY login.login_id
+SELECT *
+FROM login_evidence
+WHERE login_id > :after
+ORDER BY login_id
 LIMIT :limit;
 
 -- name: of_verdict(verdict, after, limit)
 -- The next logins of one verdict by LoginId.
-SELECT
-    login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
-    CASE WHEN login.verdict_until < 'infinity' THEN GREATEST(login.verdict_until, login.verdict_since) END AS verdict_until,
-    NULLIF(login.routine_at, '-infinity') AS routine_at,
-    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
-    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
-    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
-    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
-    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
-    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
-    login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
-    login.refused_at, login.refused_code,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
-FROM login
-CROSS JOIN landmark
-LEFT JOIN institution ON institution.name = login.institution
-LEFT JOIN plan ON plan.plan_id = login.plan_id
-WHERE login.verdict = :verdict AND login.login_id > :after
-ORDER BY login.login_id
+SELECT *
+FROM login_evidence
+WHERE verdict = :verdict AND login_id > :after
+ORDER BY login_id
 LIMIT :limit;
 
 -- name: of_plan(plan_id, after, limit)
 -- The next members of a plan by LoginId.
-SELECT
-    login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
-    CASE WHEN login.verdict_until < 'infinity' THEN GREATEST(login.verdict_until, login.verdict_since) END AS verdict_until,
-    NULLIF(login.routine_at, '-infinity') AS routine_at,
-    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
-    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
-    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
-    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
-    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
-    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
-    login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
-    login.refused_at, login.refused_code,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
-FROM login
-CROSS JOIN landmark
-LEFT JOIN institution ON institution.name = login.institution
-LEFT JOIN plan ON plan.plan_id = login.plan_id
-WHERE login.plan_id = :plan_id AND login.login_id > :after
-ORDER BY login.login_id
+SELECT *
+FROM login_evidence
+WHERE plan_id = :plan_id AND login_id > :after
+ORDER BY login_id
 LIMIT :limit;
 
 -- name: of_plan_ever(plan_id, after, limit)
@@ -109,37 +41,21 @@ WITH member AS (
 )
 SELECT
     CASE
-        WHEN login.intent_plan_id = :plan_id THEN 'under_way'
-        WHEN login.plan_id = :plan_id THEN 'waiting'
+        WHEN login_evidence.intent_plan_id = :plan_id THEN 'under_way'
+        WHEN login_evidence.plan_id = :plan_id THEN 'waiting'
         WHEN EXISTS (
             SELECT FROM schedule_change
             WHERE schedule_change.plan_id = :plan_id AND schedule_change.login_id = member.login_id
                 AND schedule_change.event = 'confirmed'
         ) THEN 'done'
-        WHEN login.active = (member.change = 'disable') THEN 'changed_sides'
-        WHEN login.refused_at IS NOT NULL THEN 'refused'
+        WHEN login_evidence.active = (member.change = 'disable') THEN 'changed_sides'
+        WHEN login_evidence.refused_at IS NOT NULL THEN 'refused'
         ELSE 'left'
     END AS fate,
-    login.verdict, login.reason, login.verdict_since, login.error_code, login.disposition, login.stale, login.lane,
-    CASE WHEN login.verdict_until < 'infinity' THEN GREATEST(login.verdict_until, login.verdict_since) END AS verdict_until,
-    NULLIF(login.routine_at, '-infinity') AS routine_at,
-    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
-    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
-    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
-    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
-    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
-    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
-    login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
-    login.refused_at, login.refused_code,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
+    login_evidence.*
 FROM member
-JOIN login ON login.login_id = member.login_id
-CROSS JOIN landmark
-LEFT JOIN institution ON institution.name = login.institution
-LEFT JOIN plan ON plan.plan_id = login.plan_id
-ORDER BY login.login_id;
+JOIN login_evidence ON login_evidence.login_id = member.login_id
+ORDER BY login_evidence.login_id;
 
 -- name: clients(login_id)
 -- The clients that are linked to a login, as the application has written them.

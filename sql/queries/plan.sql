@@ -228,24 +228,11 @@ SELECT left(encode(sha256(convert_to(string_agg(held.login_id || E' enable\n', '
 FROM held;
 
 -- name: carried_out(change, now)
--- Approved and admitted plans whose time runs, the oldest first, with the answers about their canaries. `open`: canaries that are
--- intended and not answered.
-SELECT
-    plan.plan_id, plan.state, plan.canary, seen.open, seen.expected, seen.unexpected, seen.code, seen.detail
+-- Approved and admitted plans whose time runs, the oldest first.
+SELECT plan_id, state, canary
 FROM plan
-CROSS JOIN LATERAL (
-    SELECT
-        count(*) FILTER (WHERE canary.answer IS NULL AND login.intent_plan_id = plan.plan_id) AS open,
-        count(*) FILTER (WHERE canary.answer = 'expected') AS expected,
-        count(*) FILTER (WHERE canary.answer = 'unexpected') AS unexpected,
-        min(canary.code) FILTER (WHERE canary.answer = 'unexpected') AS code,
-        min(canary.detail) FILTER (WHERE canary.answer = 'unexpected') AS detail
-    FROM canary
-    LEFT JOIN login ON login.login_id = canary.login_id
-    WHERE canary.plan_id = plan.plan_id
-) AS seen
-WHERE plan.state IN ('approved', 'admitted') AND plan.change = :change AND plan.approved_until > :now
-ORDER BY plan.held_at, plan.plan_id;
+WHERE state IN ('approved', 'admitted') AND change = :change AND approved_until > :now
+ORDER BY held_at, plan_id;
 
 -- name: hold_back(plan_id, now, pass_id, reason, sentence)$
 -- The rest of a plan that is on its way is held. No row where somebody has rejected it meanwhile.

@@ -2,23 +2,10 @@
 
 -- name: due(now, limit)
 -- Evidence that changed, or whose verdict has run out by time alone, the longest due first.
-SELECT
-    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
-    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
-    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
-    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
-    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
-    login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
-    login.refused_at, login.refused_code,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.attempts ELSE login.change_attempts END AS attempts,
-    CASE WHEN login.active AND login.intent IS NULL THEN login.not_before ELSE login.change_not_before END AS not_before
-FROM login
-CROSS JOIN landmark
-LEFT JOIN institution ON institution.name = login.institution
-LEFT JOIN plan ON plan.plan_id = login.plan_id
-WHERE login.verdict_until <= :now AND login.verdict_until < 'infinity'
-ORDER BY login.verdict_until
+SELECT *
+FROM login_evidence
+WHERE verdict_until <= :now AND verdict_until < 'infinity'
+ORDER BY verdict_until
 LIMIT :limit;
 
 -- name: store(login_ids, versions, names, reasons, untils, lanes, stales, error_codes, dispositions, now, term)!

@@ -2,26 +2,13 @@
 
 -- name: changes(now, reasserts, busy, limit)
 -- Open intents that may be tried now, the longest due first, each with the evidence of this moment. None while writes are paused.
-SELECT
-    login.intent_id, login.intent, login.intent_reason, login.intent_plan_id, login.intended_at,
-    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
-    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
-    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
-    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
-    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
-    login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
-    login.refused_at, login.refused_code,
-    login.change_attempts AS attempts, login.change_not_before AS not_before
-FROM login
-CROSS JOIN landmark
-LEFT JOIN institution ON institution.name = login.institution
-LEFT JOIN plan ON plan.plan_id = login.plan_id
-WHERE login.intent IS NOT NULL AND login.intent_reasserts = :reasserts
+SELECT *
+FROM login_evidence
+WHERE intent IS NOT NULL AND intent_reasserts = :reasserts
     AND NOT EXISTS (SELECT FROM pause WHERE pause.paused_at IS NOT NULL)
-    AND GREATEST(login.intended_at, login.change_not_before) <= :now
-    AND login.login_id <> ALL (:busy::uuid[])
-ORDER BY GREATEST(login.intended_at, login.change_not_before)
+    AND GREATEST(intended_at, change_not_before) <= :now
+    AND login_id <> ALL (:busy::uuid[])
+ORDER BY GREATEST(intended_at, change_not_before)
 LIMIT :limit;
 
 -- name: authorizes(lane, now, routine_start, busy, limit)
@@ -46,48 +33,22 @@ WITH due AS (
         LIMIT :limit
     )
 )
-SELECT
-    login.fetched_refresh_at,
-    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
-    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
-    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
-    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
-    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
-    login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
-    login.refused_at, login.refused_code,
-    login.attempts, login.not_before
+SELECT login_evidence.*
 FROM (SELECT due.login_id, due.routine_at FROM due ORDER BY due.routine_at LIMIT :limit) AS due
-JOIN login ON login.login_id = due.login_id
-CROSS JOIN landmark
-LEFT JOIN institution ON institution.name = login.institution
-LEFT JOIN plan ON plan.plan_id = login.plan_id
+JOIN login_evidence ON login_evidence.login_id = due.login_id
 ORDER BY due.routine_at;
 
 -- name: manual(now, busy, limit)
 -- Stale logins outside the report that had no live Authorize since their last good refresh, the stalest first. Only a verdict on the
 -- evidence of now counts: right after a good live Authorize the stored one still says stale. A bank that is down is asked by its probe alone.
-SELECT
-    login.fetched_refresh_at,
-    login.login_id, login.active, login.inactive_since, login.created_at, login.evidence_version,
-    login.flag, login.flag_seen_at, login.refreshed_at, login.institution, login.answered_at, login.answer_code, login.cached_call_at,
-    institution.state AS bank_state, institution.since AS bank_since, institution.proved_at, institution.night,
-    institution.refreshed, institution.failed, institution.blaming_users, institution.probe_login_id,
-    CASE WHEN login.listed_since IS NOT NULL THEN landmark.reported_at END AS reported_at,
-    login.listed_attempt_at, login.listed_state, login.listed_code,
-    login.confirmed_off_at, login.maybe_off_since, login.plan_id, plan.approved_until, plan.state AS plan_state,
-    login.refused_at, login.refused_code,
-    login.attempts, login.not_before
-FROM login
-CROSS JOIN landmark
-LEFT JOIN institution ON institution.name = login.institution
-LEFT JOIN plan ON plan.plan_id = login.plan_id
-WHERE login.active AND login.verdict = 'stale' AND login.verdict_until > :now AND login.listed_since IS NULL
-    AND (login.manual_at IS NULL OR login.manual_at < login.refreshed_at)
-    AND (institution.state IS DISTINCT FROM 'down' OR institution.probe_login_id = login.login_id)
-    AND (login.not_before IS NULL OR login.not_before <= :now)
-    AND login.login_id <> ALL (:busy::uuid[])
-ORDER BY login.refreshed_at NULLS FIRST
+SELECT *
+FROM login_evidence
+WHERE active AND verdict = 'stale' AND verdict_until > :now AND listed_since IS NULL
+    AND (manual_at IS NULL OR manual_at < refreshed_at)
+    AND (bank_state IS DISTINCT FROM 'down' OR probe_login_id = login_id)
+    AND (routine_not_before IS NULL OR routine_not_before <= :now)
+    AND login_id <> ALL (:busy::uuid[])
+ORDER BY refreshed_at NULLS FIRST
 LIMIT :limit;
 
 -- name: is_active(login_id)$

@@ -73,6 +73,7 @@ HOT: dict[str, dict[str, object]] = {
     "plan.reassertions": {"confirmed_before": NOW - 30 * DAY},
     "plan.settle": {},
     "plan.carried_out": {"change": "disable"},
+    "canary.of_plans": {"plan_ids": ["p1"]},
     "plan.run_out": {},
     "plan.release": {"plan_id": "p1"},
     "plan.cover_disables": {"plan_id": "p1", "event": "held", "pass_id": 1, "term": 1, "reason": ""},

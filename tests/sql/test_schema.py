@@ -89,8 +89,9 @@ def test_no_query_asks_for_the_time_except_for_the_lease_and_the_rests() -> None
     }  # rests outlive a process; the doctor compares clocks, and decides nothing
 
 
-def test_no_query_selects_what_it_does_not_name() -> None:
-    star = re.compile(r"SELECT\s+\*|\w\.\*")
+def test_no_query_selects_what_is_named_nowhere() -> None:
+    """The view `login_evidence` names its columns one by one, and is there to be taken whole."""
+    star = re.compile(r"SELECT\s+\*(?!\s+FROM login_evidence\b)|(?<!\blogin_evidence)\.\*")
     for noun in query_nouns():
         for name, query in load_queries(noun).items():
             assert not star.search(query.sql), f"{noun}.{name}"

@@ -3,7 +3,7 @@
 A command or a page only asks, and shows before what a pass would make of it.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -16,7 +16,7 @@ from refreshd.core.errors import RowsLocked
 from refreshd.core.guard import AdmittedPlan
 from refreshd.core.model import Change, LoginId, PassId, PlanId, Term
 from refreshd.core.plan import HeldPlan, PlanTotals
-from refreshd.core.undo import Undo, Undoable, UndoneLogin
+from refreshd.core.undo import Undo, Undoable, Undoing, UndoneLogin
 
 _log = structlog.get_logger(__name__)
 
@@ -28,6 +28,10 @@ class Disabled(Protocol):
 
     async def disabled_by(self, plan_id: PlanId, *, after: LoginId | None, limit: int) -> Sequence[UndoneLogin]:
         """The next of what the plan disabled, by LoginId."""
+        ...
+
+    async def undo_outcomes(self, plan_id: PlanId) -> Mapping[Undoing, int]:
+        """All of it, counted."""
         ...
 
 
@@ -65,7 +69,7 @@ class TakenUp:
     withheld: Withheld | None
 
 
-async def read(ledger: Disabled, undone: PlanId) -> Undoable:
+async def _read(ledger: Disabled, undone: PlanId) -> Undoable:
     """What an undoing would do now."""
     found = Undoable()
     async for each in disabled_by(ledger, undone):
@@ -103,7 +107,7 @@ class Undoings:
         return taken
 
     async def _take_up(self, undo: Undo, *, now: datetime, pass_id: PassId, term: Term) -> TakenUp | None:
-        found = await read(self._ledger, undo.undone)
+        found = await _read(self._ledger, undo.undone)
         judged = found.weighed(await self._ledger.plan_totals(now=now), self._policy) if found.enables else None
         withheld = judged if isinstance(judged, Withheld) else None
         plan = _as_stored(found, judged, now)

@@ -390,6 +390,20 @@ CROSS JOIN landmark
 LEFT JOIN institution ON institution.name = login.institution
 LEFT JOIN plan ON plan.plan_id = login.plan_id;
 
+-- What it would do about a login now to undo its disable. One that waits in a plan of enables that is held or rejected is taken over.
+CREATE VIEW undoing_outcome AS
+SELECT
+    login.login_id,
+    CASE
+        WHEN NOT login.active THEN 'inactive'
+        WHEN login.confirmed_off_at IS NULL THEN 'on_again'
+        WHEN login.refused_at IS NOT NULL THEN 'refused'
+        WHEN login.intent IS NULL AND COALESCE(plan.state, 'held') IN ('held', 'rejected') THEN 'enabled'
+        ELSE 'under_way'
+    END AS outcome
+FROM login
+LEFT JOIN plan ON plan.plan_id = login.plan_id;
+
 -- What the application may read: one row a login. Where must_reconnect is true its user has to go through Flinks Connect again.
 CREATE VIEW login_status AS
 SELECT

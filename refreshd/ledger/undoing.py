@@ -1,6 +1,6 @@
 """What people ask to be undone, what the plan in question disabled, and the plan of enables that a pass makes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -76,6 +76,11 @@ class UndoingQueries:
             UndoneLogin(login_id=LoginId(row["login_id"]), outcome=Undoing(row["outcome"]), clients=row["clients"])
             for row in await self._database.rows(query)
         ]
+
+    async def undo_outcomes(self, plan_id: PlanId) -> Mapping[Undoing, int]:
+        found = await self._database.rows(self._undo["outcomes"](plan_id=plan_id))
+        counts = {row["outcome"]: row["logins"] for row in found}
+        return {each: counts[each] for each in Undoing if each in counts}
 
     async def take_up(
         self,

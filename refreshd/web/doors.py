@@ -16,12 +16,11 @@ from aiohttp import web
 
 from refreshd.core.caps import WINDOW
 from refreshd.core.errors import PlanUnknown
-from refreshd.core.model import PlanId, PlanState
+from refreshd.core.model import LoginId, PlanId, PlanState
 from refreshd.core.plan import HeldPlan
-from refreshd.core.undo import UNDOING_WORDS, Undoable
+from refreshd.core.undo import UNDOING_WORDS
 from refreshd.inquiry import PageLedger
 from refreshd.phrases import counted
-from refreshd.undoing import read
 from refreshd.web.desk import DecidingLedger, Desk, Session
 from refreshd.web.site import COOKIE, Refused, Site, Unknown, loop_seconds, render, session_of
 
@@ -29,6 +28,7 @@ _log = structlog.get_logger(__name__)
 
 _LONGEST_REASON = 500
 _LONGEST_PASSWORD = 1024
+_NAMED = 5
 _BEHIND_DOORS = re.compile(r"/(plans/[0-9a-f]+/(approve|reject|undo)|writes/(pause|resume))")
 
 
@@ -40,6 +40,8 @@ class _Question:
     consequences: tuple[str, ...]
     button: str
     is_grave: bool = False
+    logins: tuple[tuple[LoginId, str], ...] = ()
+    """The first of those that it is about, and what becomes of each."""
 
 
 class Doors:
@@ -194,7 +196,7 @@ async def _question(ledger: PageLedger, asked: Mapping[str, str]) -> _Question:
     if plan is None:
         raise Unknown("There is no such plan.")
     if asked["decision"] == "undo":
-        return _undoing(await read(ledger, plan.plan_id))
+        return await _undoing(ledger, plan.plan_id)
     if plan.state not in {PlanState.HELD, PlanState.REJECTED}:
         raise Unknown(f"This plan is {plan.state}: nothing is to be decided about it.")
     return _approval(plan) if asked["decision"] == "approve" else _rejection(plan)
@@ -214,18 +216,21 @@ def _approval(plan: HeldPlan) -> _Question:
     )
 
 
-def _undoing(found: Undoable) -> _Question:
-    if not found.counts:
+async def _undoing(ledger: PageLedger, undone: PlanId) -> _Question:
+    counts = await ledger.undo_outcomes(undone)
+    if not counts:
         raise Unknown("This plan has disabled nothing: there is nothing to undo.")
+    first = await ledger.disabled_by(undone, after=None, limit=_NAMED)
     return _Question(
         "Undo this plan?",
         (
-            *(f"{counted(count, 'login')}: {UNDOING_WORDS[outcome]}." for outcome, count in found.counts.items()),
+            *(f"{counted(count, 'login')}: {UNDOING_WORDS[outcome]}." for outcome, count in counts.items()),
             "The leader's next pass makes a plan of enables of it, within the caps; beyond them it waits for approval.",
             "What is left of this plan is rejected: nothing more of it is sent.",
         ),
         "Undo the plan",
         is_grave=True,
+        logins=tuple((each.login_id, UNDOING_WORDS[each.outcome]) for each in first),
     )
 
 

@@ -83,9 +83,9 @@ LIMIT 1;
 
 -- name: disabled(plan_id, after, clients, limit)
 -- The next of what the plan disabled, by LoginId, each with what an undoing would do about it, and so many of the clients that want it.
--- One that waits in a plan of enables that is held or rejected is taken over.
 SELECT
     done.login_id,
+    COALESCE(undoing_outcome.outcome, 'forgotten') AS outcome,
     ARRAY (
         SELECT client_login.client_id
         FROM client_login
@@ -93,15 +93,7 @@ SELECT
         WHERE client_login.login_id = done.login_id AND client_login.scheduled AND client.active
         ORDER BY client_login.client_id
         LIMIT :clients
-    ) AS clients,
-    CASE
-        WHEN login.login_id IS NULL THEN 'forgotten'
-        WHEN NOT login.active THEN 'inactive'
-        WHEN login.confirmed_off_at IS NULL THEN 'on_again'
-        WHEN login.refused_at IS NOT NULL THEN 'refused'
-        WHEN login.intent IS NULL AND COALESCE(other.state, 'held') IN ('held', 'rejected') THEN 'enabled'
-        ELSE 'under_way'
-    END AS outcome
+    ) AS clients
 FROM (
     SELECT DISTINCT schedule_change.login_id
     FROM schedule_change
@@ -110,9 +102,19 @@ FROM (
     ORDER BY schedule_change.login_id
     LIMIT :limit
 ) AS done
-LEFT JOIN login ON login.login_id = done.login_id
-LEFT JOIN plan AS other ON other.plan_id = login.plan_id
+LEFT JOIN undoing_outcome ON undoing_outcome.login_id = done.login_id
 ORDER BY done.login_id;
+
+-- name: outcomes(plan_id)
+-- All that the plan disabled, counted by what an undoing would do about it.
+SELECT COALESCE(undoing_outcome.outcome, 'forgotten') AS outcome, count(*) AS logins
+FROM (
+    SELECT DISTINCT schedule_change.login_id
+    FROM schedule_change
+    WHERE schedule_change.plan_id = :plan_id AND schedule_change.change = 'disable' AND schedule_change.event = 'confirmed'
+) AS done
+LEFT JOIN undoing_outcome ON undoing_outcome.login_id = done.login_id
+GROUP BY 1;
 
 -- name: cover(undone, plan_id, event, event_reason, now, reason, pass_id, term)$
 -- What the undone plan disabled and an active client wants belongs to the new plan from now on, which may be a held one of the very

@@ -74,6 +74,7 @@ HOT: dict[str, dict[str, object]] = {
     "plan.settle": {},
     "plan.carried_out": {"change": "disable"},
     "canary.of_plans": {"plan_ids": ["p1"]},
+    "undo.disabled": {"plan_id": "p1", "clients": 3},
     "plan.run_out": {},
     "plan.release": {"plan_id": "p1"},
     "plan.cover_disables": {"plan_id": "p1", "event": "held", "pass_id": 1, "term": 1, "reason": ""},

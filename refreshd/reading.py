@@ -43,6 +43,12 @@ class StoredLogin:
     routine_at: datetime | None
     intent: Intent | None
 
+    @property
+    def code(self) -> str | None:
+        """The vendor's code behind the verdict: that of the last refresh or, where Flinks refuses the login, of the refusal."""
+        refusal = self.evidence.refusal
+        return self.error_code if refusal is None else refusal.code
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanMember:

@@ -105,7 +105,7 @@ def _row(here: Opened, each: StoredLogin, *, wide: bool) -> list[Cell]:
         str(each.evidence.login_id),
         Text(each.verdict, VERDICT_STYLES[each.verdict]),
         phrases.span(here.now - each.verdict_since),
-        clean(each.error_code or each.reason),
+        clean(each.code or each.reason),
     ]
     return [*row, clean(each.evidence.institution or "")] if wide else row
 

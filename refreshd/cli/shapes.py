@@ -32,6 +32,17 @@ def login_as_json(each: StoredLogin) -> dict[str, object]:
     }
 
 
+def refused_as_json(each: StoredLogin) -> dict[str, object]:
+    return {
+        "login_id": each.evidence.login_id,
+        "active": each.evidence.active,
+        "since": each.verdict_since,
+        "reason": each.reason,
+        "code": each.code,
+        "not_before": each.evidence.not_before,
+    }
+
+
 def plan_as_json(held: HeldPlan) -> dict[str, object]:
     return {
         "plan_id": held.plan_id,

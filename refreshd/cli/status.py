@@ -15,19 +15,27 @@ from refreshd.cli.plans import show_plan
 from refreshd.cli.prospects import Prospects, look_ahead
 from refreshd.cli.screen import Cell, Column, Screen, clean
 from refreshd.cli.session import ledger_settings, opened
-from refreshd.cli.shapes import leader_as_json, orphan_as_json, pass_as_json, pause_as_json, plan_as_json
+from refreshd.cli.shapes import (
+    leader_as_json,
+    orphan_as_json,
+    pass_as_json,
+    pause_as_json,
+    plan_as_json,
+    refused_as_json,
+)
 from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.clock import SystemClock
 from refreshd.core import timing
-from refreshd.core.model import Pause
+from refreshd.core.model import Pause, VerdictName
 from refreshd.core.plan import HeldPlan
 from refreshd.core.totals import LedgerTotals
-from refreshd.reading import Leader, Orphan, StoredPass
+from refreshd.reading import Leader, Orphan, StoredLogin, StoredPass
 from refreshd.settings import Settings
 
 _PASSES = 5
 _ORPHANS = 10
+_REFUSED = 10
 _BAR, _NARROW_BAR = 24, 8
 _ROOM_FOR_BARS = 100
 _MINUTE = timedelta(seconds=60)
@@ -45,6 +53,7 @@ class _State:
     prospects: Prospects
     plans: Sequence[HeldPlan]
     passes: Sequence[StoredPass]
+    refused: Sequence[StoredLogin]
     orphans: Sequence[Orphan]
     pause: Pause | None
     rate_in_force: int | None
@@ -54,7 +63,7 @@ def status(*, config: Config = None, as_json: AsJson = False) -> None:
     """Show the fleet, the budget, the routine and held plans.
 
     The logins by verdict, who leads, how many calls left in the last minute, how long the routine takes at this rate, the last passes,
-    and logins that Flinks reports and no client was ever linked to.
+    logins that Flinks refuses, with its codes, and those that it reports and no client was ever linked to.
     """
     screen = Screen()
     state = run_async(_state(ledger_settings(config)))
@@ -77,6 +86,7 @@ async def _state(settings: Settings) -> _State:
             prospects=await look_ahead(here, totals),
             plans=await ledger.plans(),
             passes=await ledger.passes(limit=_PASSES),
+            refused=await ledger.logins(VerdictName.QUARANTINED, after=None, limit=_REFUSED),
             orphans=await ledger.orphans(limit=_ORPHANS),
             pause=await ledger.pause(),
             rate_in_force=await ledger.rate_in_force(),
@@ -97,6 +107,7 @@ def _show(screen: Screen, state: _State) -> None:
     for each in state.plans:
         show_plan(screen, each, state.now)
     _show_passes(screen, state)
+    _show_refused(screen, state)
     _show_orphans(screen, state)
 
 
@@ -195,6 +206,36 @@ def _ended(each: StoredPass) -> str:
     return f"after {(each.finished_at - each.started_at).total_seconds():.1f} s"
 
 
+def _show_refused(screen: Screen, state: _State) -> None:
+    if not state.refused:
+        return
+    count = max(len(state.refused), state.totals.by_verdict.get(VerdictName.QUARANTINED, 0))
+    screen.title(f"{phrases.counted(count, 'login')} refused by Flinks for good")
+    columns = [
+        Column(head="login", whole=True),
+        Column(head="for", whole=True, right=True),
+        Column(head="code", whole=True),
+        Column(head="meanwhile"),
+    ]
+    rows = (
+        (
+            str(each.evidence.login_id),
+            phrases.span(state.now - each.verdict_since),
+            clean(each.code or each.reason),
+            "not refreshed" if each.evidence.active else "counts as a leak",
+        )
+        for each in state.refused
+    )
+    screen.table(columns, rows)
+    _show_left_out(screen, count - len(state.refused), " (`refreshd logins --verdict quarantined`)")
+    screen.line("`refreshd explain LOGIN_ID` says of each when it is tried again, and what Flinks answered.", indent=2)
+
+
+def _show_left_out(screen: Screen, count: int, where: str = "") -> None:
+    if count > 0:
+        screen.line(f"… and {phrases.number(count)} more{where}", indent=2, style="dim")
+
+
 def _show_orphans(screen: Screen, state: _State) -> None:
     count = state.totals.ineligible.get("absent", 0)
     if not count:
@@ -205,8 +246,7 @@ def _show_orphans(screen: Screen, state: _State) -> None:
         for each in state.orphans
     )
     screen.table([Column(head="login", whole=True), Column(head="first seen", whole=True), Column(head="code")], rows)
-    if count > len(state.orphans):
-        screen.line(f"… and {phrases.number(count - len(state.orphans))} more", indent=2, style="dim")
+    _show_left_out(screen, count - len(state.orphans))
 
 
 def _as_json(state: _State) -> dict[str, object]:
@@ -230,6 +270,7 @@ def _as_json(state: _State) -> dict[str, object]:
         "stale": dict(totals.stale),
         "plans": [plan_as_json(each) for each in state.plans],
         "passes": [pass_as_json(each) for each in state.passes],
+        "first_refused": [refused_as_json(each) for each in state.refused],
         "orphans": totals.ineligible.get("absent", 0),
         "first_orphans": [orphan_as_json(each) for each in state.orphans],
     }

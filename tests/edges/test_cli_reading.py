@@ -258,3 +258,26 @@ def test_status_says_that_flinks_asks_for_fewer_calls(acme: Company) -> None:
     acme.sql("UPDATE budget SET rate_in_force = 7")
     assert "Flinks asks for fewer, so 7 for now" in refreshd("status", env=acme.env).words
     assert json.loads(refreshd("status", "--json", env=acme.env).out)["budget"]["rate_in_force"] == 7
+
+
+def test_status_names_the_logins_that_flinks_refuses_with_its_code_and_what_tells_more(acme: Company) -> None:
+    acme.sql(
+        "UPDATE login SET verdict = 'quarantined', reason = 'refused', refused_at = now(), refused_code = 'INVALID_LOGIN' WHERE NOT active"
+    )
+    ran = refreshd("status", env=acme.env)
+    assert ran.code == 0
+    assert f"{INACTIVE} logins refused by Flinks for good" in ran.words
+    assert ran.words.count("INVALID_LOGIN counts as a leak") == 10
+    assert "… and 2 more (`refreshd logins --verdict quarantined`)" in ran.words
+    assert "`refreshd explain LOGIN_ID`" in ran.words
+    told = json.loads(refreshd("status", "--json", env=acme.env).out)
+    assert told["logins"]["quarantined"] == INACTIVE
+    assert {(each["code"], each["reason"], each["active"]) for each in told["first_refused"]} == {
+        ("INVALID_LOGIN", "refused", False)
+    }
+    assert "INVALID_LOGIN" in refreshd("logins", "--verdict", "quarantined", env=acme.env).words
+
+
+def test_status_is_silent_about_refusals_where_there_are_none(lived_in: Company) -> None:
+    assert "logins refused by Flinks for good" not in refreshd("status", env=lived_in.env).words
+    assert json.loads(refreshd("status", "--json", env=lived_in.env).out)["first_refused"] == []

@@ -220,6 +220,7 @@ async def test_a_plan_that_disabled_something_is_undone_by_asking_the_leader(
     assert f'href="/plans/{PLAN}/undo"' in (await browser.get(f"/plans/{PLAN}"))[1]
     _, text = await browser.get(f"/plans/{PLAN}/undo")
     assert "1 login: left off: no active client." in text
+    assert re.search(rf"<code>{str(login_id(1))[:8]}…?</code></a> left off", text)
     assert await ledger.undo_of(PLAN) is None, "looking asks for nothing"
 
     assert await browser.decide(f"/plans/{PLAN}/undo", "one of theirs, ann@bank.example") == (303, f"/plans/{PLAN}")

@@ -10,8 +10,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from refreshd.core.model import PlanId
+from refreshd.core.undo import Undoing
+from refreshd.ledger import Ledger
+from refreshd.postgres import Connection
 from tests.support.commands import refreshd
 from tests.support.company import Company, company
+from tests.support.ledger import NOW, link, login_id
 from tests.support.postgres import SCHEMA
 
 LOGINS, GONE = 60, 8
@@ -37,11 +42,11 @@ def plan_of(acme: Company) -> str:
 def come_back(acme: Company, count: int) -> set[str]:
     """Clients return until so many disabled logins (or a few more: a client may have several) are active again."""
     back: set[str] = set()
-    for login_id in sorted(acme.inactive):
+    for each in sorted(acme.inactive):
         if len(back) < count:
             acme.sql(
                 "UPDATE client SET active = true WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = $1)",
-                login_id,
+                each,
             )
             active = acme.sql("SELECT login_id::text FROM login WHERE active")
             back = {row["login_id"] for row in active} & acme.inactive
@@ -326,3 +331,38 @@ def test_an_undoing_itself_cannot_be_undone_because_its_clients_are_active(acme:
     assert refreshd("once", env=acme.env).code == 0
     ran = refreshd("undo", str(plan_of_undo(acme)), "--reason", "x", env=acme.env)
     assert (ran.code, "only what was disabled can be undone" in ran.err) == (2, True)
+
+
+async def test_an_undoing_is_counted_as_it_is_listed_whatever_has_become_of_each_login(
+    ledger: Ledger, connection: Connection
+) -> None:
+    plan_id = PlanId("feedfacefeedface")
+    logins = {each: login_id(number) for number, each in enumerate(Undoing, start=1)}
+    known = [each for outcome, each in logins.items() if outcome is not Undoing.FORGOTTEN]
+    await link(connection, "client", *known)
+    await link(connection, "gone", logins[Undoing.INACTIVE], active=False)
+    await connection.execute(
+        "DELETE FROM client_login WHERE client_id = 'client' AND login_id = $1", logins[Undoing.INACTIVE]
+    )
+    await connection.execute("UPDATE login SET confirmed_off_at = $1", NOW)
+    await connection.execute("UPDATE login SET confirmed_off_at = NULL WHERE login_id = $1", logins[Undoing.ON_AGAIN])
+    await connection.execute(
+        "UPDATE login SET refused_at = $2, refused_code = 'INVALID_LOGIN' WHERE login_id = $1",
+        logins[Undoing.REFUSED],
+        NOW,
+    )
+    await connection.execute(
+        "UPDATE login SET intent = 'enable', intent_id = 1, intent_reason = '', intent_plan_id = 'x', intended_at = $2"
+        " WHERE login_id = $1",
+        logins[Undoing.UNDER_WAY], NOW,
+    )  # fmt: skip
+    await connection.executemany(
+        "INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id) VALUES ($1, 'disable', $2, $3, '', $4)",
+        [(each, event, NOW, plan_id) for each in logins.values() for event in ("held", "confirmed", "confirmed")],
+    )
+    listed = await ledger.disabled_by(plan_id, after=None, limit=100)
+    assert {each.outcome: each.login_id for each in listed} == logins
+    assert await ledger.undo_outcomes(plan_id) == dict.fromkeys(Undoing, 1)
+    assert {each.outcome: list(each.clients) for each in listed}[Undoing.ENABLED] == ["client"]
+    first = await ledger.disabled_by(plan_id, after=login_id(2), limit=2)
+    assert [each.login_id for each in first] == [login_id(3), login_id(4)]

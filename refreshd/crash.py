@@ -10,8 +10,20 @@ from enum import StrEnum
 from itertools import chain
 
 
-class Write(StrEnum):
-    """The leader's writes to the ledger, each one transaction: a crash before its commit leaves nothing of it, one after it all."""
+class Transaction(StrEnum):
+    """What is stored as a whole: a crash before its commit leaves nothing of it, one after it all."""
+
+    @property
+    def uncommitted(self) -> str:
+        return f"{self}.uncommitted"
+
+    @property
+    def committed(self) -> str:
+        return f"{self}.committed"
+
+
+class Write(Transaction):
+    """The leader's writes to the ledger."""
 
     START_PASS = "start_pass"  # noqa: S105 - a name
     FINISH_PASS = "finish_pass"  # noqa: S105 - a name
@@ -36,14 +48,18 @@ class Write(StrEnum):
     KEEP_RATE = "keep_rate"
     STOP_CREDENTIAL = "stop_credential"
     RELEASE_CREDENTIAL = "release_credential"
+    MERGE_SOURCE = "merge_source"
 
-    @property
-    def uncommitted(self) -> str:
-        return f"{self}.uncommitted"
 
-    @property
-    def committed(self) -> str:
-        return f"{self}.committed"
+class Word(Transaction):
+    """What people tell the ledger, by a command or a page, whoever leads."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    ASK_UNDO = "ask_undo"
+    PAUSE = "pause"
+    RESUME = "resume"
+    IMPORT = "import"
 
 
 class Point(StrEnum):
@@ -59,7 +75,10 @@ class Point(StrEnum):
     """SIGTERM: all work has ended, the last traces are still to be written."""
 
 
-POINTS: tuple[str, ...] = (*Point, *chain.from_iterable((each.uncommitted, each.committed) for each in Write))
+POINTS: tuple[str, ...] = (
+    *Point,
+    *chain.from_iterable((each.uncommitted, each.committed) for each in (*Write, *Word)),
+)
 
 _armed: dict[str, int] = {}  # a process is killed as a whole, so this is the process's
 

@@ -1,4 +1,7 @@
-"""Writes under a lease: none of them is stored once another term was issued."""
+"""Writes to the ledger, each a transaction between two points with names.
+
+None of a leader's is stored once another term was issued; a person's word is, whoever leads.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +10,7 @@ from functools import cache
 from refreshd import crash
 from refreshd.core.errors import LeaseLost
 from refreshd.core.model import Term
-from refreshd.crash import Write
+from refreshd.crash import Word, Write
 from refreshd.postgres import Connection, Database, Session
 from refreshd.sqlfiles import Queries, load_queries
 
@@ -25,6 +28,15 @@ async def fenced(database: Database, term: Term, write: Write) -> AsyncIterator[
         yield session
         crash.reach(write.uncommitted)
     crash.reach(write.committed)
+
+
+@asynccontextmanager
+async def spoken(database: Database, word: Word) -> AsyncIterator[Session]:
+    """A transaction for a person's word."""
+    async with database.transaction() as session:
+        yield session
+        crash.reach(word.uncommitted)
+    crash.reach(word.committed)
 
 
 async def keep_out_successors(session: "Session | Connection", term: Term) -> None:

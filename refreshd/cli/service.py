@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, TaskID
 
-from refreshd import crash, phrases, policies
+from refreshd import phrases, policies
 from refreshd.cli.options import AsJson, Config
 from refreshd.cli.screen import Screen
 from refreshd.cli.session import full_settings, opened
@@ -46,8 +46,6 @@ def run(*, config: Config = None) -> None:
     standard error, as JSON unless that is a terminal.
     """
     settings = full_settings(config)
-    if crash_at := policies.crash_point(settings):
-        crash.arm(crash_at.name, time=crash_at.time)
     _configure_logging(settings, logging.INFO)
     drained = run_async(_serve(settings, config), fast=True)
     if drained is not None and drained.cut_off:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from refreshd import policies, postgres
+from refreshd import crash, policies, postgres
 from refreshd.access import check_schema, open_ledger, reached
 from refreshd.ledger import Ledger
 from refreshd.preview import PreviewPolicy
@@ -18,11 +18,18 @@ _SESSIONS = 2
 
 def ledger_settings(config: Path | None) -> Settings:
     """Settings for a command that needs the ledger and not Flinks."""
-    return load_settings(require_flinks=False, config=config)
+    return _armed(load_settings(require_flinks=False, config=config))
 
 
 def full_settings(config: Path | None) -> Settings:
-    return load_settings(require_flinks=True, config=config)
+    return _armed(load_settings(require_flinks=True, config=config))
+
+
+def _armed(settings: Settings) -> Settings:
+    """With the kill switch of the tests set, where these settings set it."""
+    if crash_at := policies.crash_point(settings):
+        crash.arm(crash_at.name, time=crash_at.time)
+    return settings
 
 
 @asynccontextmanager

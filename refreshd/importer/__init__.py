@@ -1,6 +1,8 @@
 """Client lists, from a CSV file or from the company's own tables, become rows of `client` and `client_login`. All or nothing.
 
 This is the only place where refreshd writes the application's two tables, and it does so on the operator's word alone.
+
+A list is staged first, and nothing of the ledger is held meanwhile, neither lock nor snapshot: where it comes from may hang.
 """
 
 import asyncio
@@ -8,10 +10,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import BinaryIO
 
+from refreshd import crash
 from refreshd.core.model import Term
+from refreshd.crash import Transaction, Word, Write
 from refreshd.fence import keep_out_successors
 from refreshd.importer.listing import CsvListing
-from refreshd.importer.merge import ImportResult, ImportTerms, batched, mark_source_read, merge, stage
+from refreshd.importer.merge import (
+    ImportResult,
+    ImportTerms,
+    batched,
+    lock,
+    look_through,
+    mark_source_read,
+    merge,
+    stage,
+)
 from refreshd.importer.source import open_source
 from refreshd.postgres import Connection, connect, database_trouble
 
@@ -28,9 +41,11 @@ async def import_file(
 ) -> ImportResult:
     """Merge a CSV file; `progress` hears, on another thread, how many bytes were read."""
     listing = await asyncio.to_thread(CsvListing, file, progress)
-    async with _transaction(url, schema) as session:
-        await stage(session, batched(listing.rows()), listing.faults)
-        return await merge(session, terms, ignored_columns=listing.columns.ignored)
+    async with _session(url, schema) as session:
+        await stage(session, batched(listing.rows()))
+        await look_through(session, listing.faults)
+        async with _transaction(session, Word.IMPORT):
+            return await merge(session, terms, ignored_columns=listing.columns.ignored)
 
 
 async def import_source(
@@ -49,24 +64,35 @@ async def import_source(
     The leader does this by itself, so it is a write under its term. Raises LeaseLost where that is over. Whoever gives up waiting cancels
     this; a little later than `limit_seconds` the source's server stops by itself.
     """
-    async with _transaction(url, schema) as session:
-        await keep_out_successors(session, term)
+    async with _session(url, schema) as session:
         async with open_source(source_url, query, limit_seconds, progress) as listing:
-            await stage(session, listing.rows(), listing.faults)
-        result = await merge(session, terms, ignored_columns=listing.columns.ignored)
-        await mark_source_read(session, terms.now)
-        return result
+            await stage(session, listing.links())
+        await look_through(session, listing.faults)
+        async with _transaction(session, Write.MERGE_SOURCE):
+            await keep_out_successors(session, term)
+            result = await merge(session, terms, ignored_columns=listing.columns.ignored)
+            await mark_source_read(session, terms.now)
+            return result
 
 
 @asynccontextmanager
-async def _transaction(url: str, schema: str) -> AsyncIterator[Connection]:
+async def _session(url: str, schema: str) -> AsyncIterator[Connection]:
     """Whatever goes wrong, the end of the session is the rollback: a server that hangs is not asked for one."""
     session = await connect(url, schema=schema, name="refreshd import", command_seconds=None)
     try:
         with database_trouble():
-            transaction = session.transaction()
-            await transaction.start()
             yield session
-            await transaction.commit()
     finally:
         session.terminate()
+
+
+@asynccontextmanager
+async def _transaction(session: Connection, step: Transaction) -> AsyncIterator[None]:
+    """Two lists are never merged at the same time; who waits for another one to be merged holds nothing yet."""
+    transaction = session.transaction()
+    await transaction.start()
+    await lock(session)
+    yield
+    crash.reach(step.uncommitted)
+    await transaction.commit()
+    crash.reach(step.committed)

@@ -1,7 +1,7 @@
-"""A checked client list goes into the ledger: staged by COPY, judged as a whole, merged set-wise, in one transaction."""
+"""A checked client list goes into the ledger: staged by COPY, looked through, judged as a whole, and merged set-wise in one transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -14,6 +14,7 @@ from refreshd.sqlfiles import Queries, load_queries
 
 _STAGED = ("line", "client_id", "login_id", "active", "scheduled")
 _BATCH = 2_000
+_COPIED_AT_ONCE = 10_000
 
 
 @cache
@@ -58,17 +59,36 @@ async def batched(rows: Iterator[Row]) -> AsyncIterator[Row]:
             yield row
 
 
-async def stage(session: Connection, rows: AsyncIterator[Row], faults: Faults) -> None:
-    """Copy the rows into the staging table; raises InputRejected when any of them was bad, or all of them missing."""
-    await session.fetchval(*_queries()["lock"]())
+async def stage(session: Connection, rows: AsyncIterator[Row]) -> None:
+    """Copy the rows into the session's own staging table, a batch at a time: between two of them no transaction is open."""
     await session.execute(*_queries()["create_staging"]())
-    status = await session.copy_records_to_table("staged_link", records=rows, columns=_STAGED)
+    batch: list[Row] = []
+    async for row in rows:
+        batch.append(row)
+        if len(batch) == _COPIED_AT_ONCE:
+            await _copy(session, batch)
+            batch.clear()
+    await _copy(session, batch)
+
+
+async def _copy(session: Connection, batch: Sequence[Row]) -> None:
+    if batch:
+        await session.copy_records_to_table("staged_link", records=batch, columns=_STAGED)
+
+
+async def look_through(session: Connection, faults: Faults) -> None:
+    """Raise InputRejected when any of the staged rows is bad, or contradicts another one, or all of them are missing."""
     faults.refuse()
-    if status == "COPY 0":
+    if not await session.fetchval(*_queries()["staged"]()):
         raise InputRejected("the client list has no row", hint="an empty list says nothing about any client")
     await session.execute(*_queries()["analyze_staging"]())
     await _find_contradictions(session, faults)
     faults.refuse()
+
+
+async def lock(session: Connection) -> None:
+    """For the rest of the session's transaction."""
+    await session.fetchval(*_queries()["lock"]())
 
 
 async def _find_contradictions(session: Connection, faults: Faults) -> None:

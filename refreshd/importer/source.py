@@ -35,7 +35,7 @@ class SourceListing:
         self._query = query
         self._progress = progress
 
-    async def rows(self) -> AsyncIterator[Row]:
+    async def links(self) -> AsyncIterator[Row]:
         number = 0
         async for record in self._records():
             number += 1

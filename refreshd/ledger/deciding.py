@@ -5,6 +5,8 @@ from datetime import datetime
 from refreshd.core.canary import WITHOUT_CANARY
 from refreshd.core.errors import PlanUnknown
 from refreshd.core.model import Pause, PlanId, PlanState
+from refreshd.crash import Word
+from refreshd.fence import spoken
 from refreshd.ledger import rows
 from refreshd.postgres import Database, Session
 from refreshd.sqlfiles import load_queries
@@ -38,7 +40,7 @@ class DecidingQueries:
         Also one that was rejected before.
         """
         known, words = await self.find_plan(plan_id), rows.storable(reason) or ""
-        async with self._database.transaction() as session:
+        async with spoken(self._database, Word.APPROVE) as session:
             approve = self._plan["approve"](
                 plan_id=known, now=now, until=until, reason=words, canary_above=WITHOUT_CANARY
             )
@@ -53,7 +55,7 @@ class DecidingQueries:
     async def reject_plan(self, plan_id: PlanId, *, by: str, reason: str, now: datetime) -> int:
         """Send nothing of a plan any more; its members stay under it until a client returns. Returns the number of members."""
         known, words = await self.find_plan(plan_id), rows.storable(reason) or ""
-        async with self._database.transaction() as session:
+        async with spoken(self._database, Word.REJECT) as session:
             await session.execute(*self._plan["reject"](plan_id=known, now=now, reason=words))
             await self._note(session, "reject", by=by, reason=reason, now=now, plan_id=known)
             return await self._tell_members(session, known, "rejected", words, now)
@@ -69,7 +71,7 @@ class DecidingQueries:
     async def pause_writes(self, *, by: str, reason: str, now: datetime) -> bool:
         """No schedule change is marked as sent after this returns. False: they were paused already, and stay as they were."""
         who, why = rows.storable(by), rows.storable(reason)
-        async with self._database.transaction() as session:
+        async with spoken(self._database, Word.PAUSE) as session:
             paused = await session.fetchval(*self._decision["pause"](now=now, by=who, reason=why)) is not None
             if paused:
                 await self._note(session, "pause", by=by, reason=reason, now=now)
@@ -77,7 +79,7 @@ class DecidingQueries:
 
     async def resume_writes(self, *, by: str, reason: str, now: datetime) -> bool:
         """False: nothing was paused."""
-        async with self._database.transaction() as session:
+        async with spoken(self._database, Word.RESUME) as session:
             resumed = await session.fetchval(*self._decision["resume"]()) is not None
             if resumed:
                 await self._note(session, "resume", by=by, reason=reason, now=now)

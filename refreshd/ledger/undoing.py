@@ -9,8 +9,8 @@ from refreshd.core.guard import AdmittedPlan
 from refreshd.core.model import LoginId, PassId, PlanId, Term
 from refreshd.core.plan import HeldPlan
 from refreshd.core.undo import Undo, Undoing, UndoneLogin
-from refreshd.crash import Write
-from refreshd.fence import fenced
+from refreshd.crash import Word, Write
+from refreshd.fence import fenced, spoken
 from refreshd.ledger import rows
 from refreshd.ledger.opening import OthersWaitError, exactly, opening, reason_of
 from refreshd.postgres import Database, Record, Statement
@@ -52,7 +52,7 @@ class UndoingQueries:
         Returns what waits, which somebody may have asked for before.
         """
         who, why = rows.storable(by) or "", rows.storable(reason) or ""
-        async with self._database.transaction() as session:
+        async with spoken(self._database, Word.ASK_UNDO) as session:
             rest = self._undo["reject_rest"](undone=undone, now=now, reason=f"undone: {why}")
             if await session.fetchval(*rest) is not None:
                 await session.execute(*self._undo["bind_rest"](undone=undone))

@@ -1,18 +1,18 @@
--- A client list comes in: staged by COPY, looked through, judged, and merged set-wise, all in one transaction.
+-- A client list comes in: staged by COPY and looked through, then judged and merged set-wise in one transaction.
 
 -- name: lock()$
 -- Two client lists are never merged at the same time.
 SELECT pg_advisory_xact_lock(hashtextextended('refreshd import ' || current_schema(), 0));
 
 -- name: create_staging()!
--- The list as it came, one row a line; gone with the transaction.
+-- The list as it came, one row a line; gone with the session.
 CREATE TEMPORARY TABLE staged_link (
     line bigint NOT NULL,
     client_id text NOT NULL,
     login_id uuid NOT NULL,
     active boolean NOT NULL,
     scheduled boolean NOT NULL
-) ON COMMIT DROP;
+);
 
 -- name: create_before()!
 -- Who was active before the merge; gone with the transaction.

@@ -8,7 +8,7 @@ import pytest
 
 from refreshd import crash, policies
 from refreshd.core.errors import SettingsError
-from refreshd.crash import POINTS, Point, Write
+from refreshd.crash import POINTS, Point, Word, Write
 from refreshd.settings import Settings
 from tests.support.commands import refreshd
 
@@ -58,20 +58,24 @@ def test_a_point_that_does_not_exist_is_refused_with_the_names_of_those_that_do(
 
 
 def test_every_name_stands_at_one_place() -> None:
-    """Each write is fenced once, and each other point is reached at one line: a name says where the process died."""
+    """Each transaction is opened once, and each other point is reached at one line: a name says where the process died."""
     places: Counter[str] = Counter()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(
-                    func=ast.Name(id="fenced"), args=[_, _, ast.Attribute(value=ast.Name(id="Write"), attr=name)]
+                    func=ast.Name(id="fenced" | "spoken" | "_transaction"),
+                    args=[*_, ast.Attribute(value=ast.Name(id="Write" | "Word" as kind), attr=name)],
                 ):
-                    places[f"Write.{name}"] += 1
+                    places[f"{kind}.{name}"] += 1
                 case ast.Call(
                     func=ast.Attribute(attr="reach"), args=[ast.Attribute(value=ast.Name(id="Point"), attr=name)]
                 ):
                     places[f"Point.{name}"] += 1
                 case _:
                     pass
-    names = [*(f"Write.{each.name}" for each in Write), *(f"Point.{each.name}" for each in Point)]
+    names = [
+        *(f"{type(each).__name__}.{each.name}" for each in (*Write, *Word)),
+        *(f"Point.{each.name}" for each in Point),
+    ]
     assert places == Counter(names)

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from refreshd.core.caps import GuardPolicy
 from refreshd.core.errors import LeaseLost, LedgerUnavailable
 from refreshd.core.model import Term
 from refreshd.feed import Feed
+from refreshd.importer import ImportTerms, import_file
 from refreshd.importer.source import open_source
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection
 from refreshd.settings import Settings
 from tests.support.ledger import NOW, active_logins, take_lease
+from tests.support.postgres import SCHEMA
 
 LOGINS = 60
 QUERY = "SELECT customer AS client_id, bank_login AS login_id, NOT gone AS active FROM company.customer"
@@ -214,6 +217,24 @@ async def test_a_source_query_that_is_cut_off_by_a_stop_or_a_reload_ends_at_its_
     await _until_runs(company, 0)
 
 
+async def test_a_source_query_that_hangs_keeps_neither_an_operators_import_nor_a_takeover_waiting(
+    feed: Feed, company: Connection, database_url: str, tmp_path: Path
+) -> None:
+    """Nothing of the ledger is held while a list is read: no lock, and no snapshot that would keep vacuum from its work."""
+    (tmp_path / "source.sql").write_text(f"{QUERY} UNION ALL {HANGS} FROM generate_series(1, 5000)", encoding="utf-8")
+    clients = BytesIO(b"client_id,login_id,active\nann,11111111-1111-4111-8111-111111111111,true\n")
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(feed.read())
+        await _until_runs(company, 1)
+        async with asyncio.timeout(20):
+            terms = ImportTerms(now=NOW, full=False, allowance=0)
+            assert (await import_file(clients, url=database_url, schema=SCHEMA, terms=terms)).clients_added == 1
+            await take_lease(company)
+        held = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'refreshd import' AND xact_start IS NOT NULL"
+        assert await company.fetchval(held) == 0
+        reading.cancel()
+
+
 async def test_a_source_query_of_a_process_that_was_killed_ends_at_its_server_too(
     company: Connection, database_url: str
 ) -> None:
@@ -221,7 +242,7 @@ async def test_a_source_query_of_a_process_that_was_killed_ends_at_its_server_to
         with suppress(LedgerUnavailable):
             async with open_source(database_url, f"{QUERY} UNION ALL {HANGS}", 1_800.0) as listing:
                 sessions.append(listing._session)
-                async for _ in listing.rows():
+                async for _ in listing.links():
                     pass
 
     sessions: list[Connection] = []

@@ -138,6 +138,8 @@ class Some:
         ("WITH gone AS (DELETE FROM login RETURNING 1) SELECT count(*) FROM gone", True),
         ("UPDATE login AS l\nSET x = 1", True),
         ("SELECT add_call_day(now(), 1)", True),
+        ("CREATE TABLE kept (line bigint)", True),
+        ("CREATE TEMPORARY TABLE staged (line bigint)", False),
     ],
 )
 def test_a_statement_that_writes_is_known(sql: str, *, does: bool) -> None:

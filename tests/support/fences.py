@@ -19,8 +19,9 @@ Query = tuple[str, str]
 _COMMENT = re.compile(r"--[^\n]*")
 _TEXT = re.compile(r"'(?:''|[^'])*'")
 _WRITE = re.compile(
-    r"\b(INSERT INTO|UPDATE \w+( AS \w+)? SET|DELETE FROM|TRUNCATE|MERGE INTO|EXECUTE|CREATE|ALTER|DROP) "
+    r"\b(INSERT INTO|UPDATE \w+( AS \w+)? SET|DELETE FROM|TRUNCATE|MERGE INTO|EXECUTE|CREATE(?! TEMPORARY)|ALTER|DROP) "
 )
+"""A temporary table is its session's own, and nothing of the ledger."""
 _FUNCTION = re.compile(r"CREATE FUNCTION (\w+)\(.*?\$\$(.*?)\$\$", re.DOTALL)
 
 _RUNS = frozenset(

@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 from signal import SIGKILL
+from tempfile import TemporaryDirectory
 
 from refreshd.core.canary import WITHOUT_CANARY
-from refreshd.crash import Point, Write
+from refreshd.crash import Point, Word, Write
 from refreshd.ledger import Ledger
 from refreshd.postgres import open_database
 from refreshd.simulator import FaultKind, SimulatorConfig
@@ -24,6 +26,7 @@ from tests.support.postgres import SCHEMA
 from tests.support.process import Process
 from tests.support.promises import Promises
 from tests.support.restless import IN_FLIGHT_SECONDS, Restless
+from tests.support.spoken import Operator, word_at
 from tests.support.world import World, world
 
 RATE = 6000
@@ -31,6 +34,8 @@ RATE = 6000
 DAY = timedelta(days=1)
 LONGEST_LIFE_SECONDS = 60.0
 _LARGE_PLANS = (Write.ADMIT, Write.HOLD_BACK)
+_STILL = (*_LARGE_PLANS, Write.MERGE_SOURCE)
+"""These need a company that stays as it is."""
 LARGE = WITHOUT_CANARY + 2
 """Logins that leak at once where a plan is to begin with a canary: more than that, and less than half of all."""
 ACTIVE, INACTIVE = 60, 6
@@ -72,7 +77,9 @@ class Fate:
 
 
 def fate_at(point: str, chance: Random) -> Fate:
-    """The kill is the process's own, so its death proves that the point was reached."""
+    """The kill is the process's own, so its death proves that the point was reached: the daemon's, or an operator's beside it."""
+    if word_at(point) is not None:
+        return Fate(point=point)
     env = {"REFRESHD_CRASH_AT": f"{point}:{(time := chance.randint(1, 4) if point in OFTEN else 1)}"}
     if point.startswith(Write.MARK_MANUAL):
         env["REFRESHD_MANUAL_REFRESH"] = "stale"
@@ -119,7 +126,10 @@ class Campaign:
         await self._set_the_stage(fate)
         self.here.flinks.add_faults(fate.faults)
         began = self.here.dates.now()
-        async with self.here.started("run", env={**_OFTEN_ENOUGH, **fate.env}) as process:
+        async with (
+            self._fed(fate) as source,
+            self.here.started("run", env={**_OFTEN_ENOUGH, **fate.env, **source}) as process,
+        ):
             try:
                 await self._live(process, fate)
             finally:
@@ -129,12 +139,18 @@ class Campaign:
         await self.promises.hold(began)
 
     async def _live(self, process: Process, fate: Fate) -> None:
+        word = word_at(fate.point)
         async with asyncio.TaskGroup() as group:
-            if not (fate.point or "").startswith(_LARGE_PLANS):  # these need a company that stays as it is
+            if word is None and not (fate.point or "").startswith(_STILL):
                 group.create_task(self.company.live_beside(process))
-            if fate.leading:
+            if fate.leading or word is not None:
                 await process.logged("leading")
-            if fate.point is None:
+            if word is not None:
+                with TemporaryDirectory(prefix="refreshd-word-") as home:
+                    operator = Operator(here=self.here, company=self.company, home=Path(home))
+                    await operator.dies(word, fate.point or "")
+                process.kill()
+            elif fate.point is None:
                 await asyncio.sleep(fate.after_seconds)
                 process.kill()
             elif fate.point == Point.DRAINED:
@@ -173,14 +189,34 @@ class Campaign:
             self.here.flinks.world.logins.clear()
         if point.startswith(Write.RELEASE_CREDENTIAL):
             await self._have_a_credential_refused()
-        if point.startswith(_LARGE_PLANS):
+        if point.startswith((*_LARGE_PLANS, *(f"{each}." for each in (Word.APPROVE, Word.REJECT)))):
             await self._many_leave()
+        if point.startswith(f"{Word.ASK_UNDO}."):
+            await self.here.once(**_UNCAPPED)
         if point.startswith(f"{Write.UNDO}.") and not await self.company.undo():
             await self.here.once(**_UNCAPPED)
             assert await self.company.undo()
         await self.company.leave(12 if point.startswith(f"{Write.HOLD}.") else 2)
-        await self.company.approve()
+        if word_at(point) not in {Word.APPROVE, Word.REJECT}:
+            await self.company.approve()
         self.here.flinks.add_faults(faults for write, faults in _SICK.items() if point.startswith(f"{write}."))
+
+    @asynccontextmanager
+    async def _fed(self, fate: Fate) -> AsyncIterator[Mapping[str, str]]:
+        """Where the point is in the merge of a source query: a list that lacks one client, of whom the company speaks after the kill."""
+        if not (fate.point or "").startswith(f"{Write.MERGE_SOURCE}."):
+            yield {}
+            return
+        client = self.company.somebody()
+        await self.here.sql.execute(_LIST)
+        await self.here.sql.execute("UPDATE public.client_list SET active = false WHERE client_id = $1", client)
+        with TemporaryDirectory(prefix="refreshd-source-") as home:
+            file = Path(home) / "source.sql"
+            file.write_text(_SOURCE, encoding="utf-8")
+            yield {"REFRESHD_SOURCE_QUERY_FILE": str(file)}
+        left = await self.here.sql.fetchval("SELECT NOT active FROM client WHERE client_id = $1", client)
+        assert left is (fate.point == Write.MERGE_SOURCE.committed) or self.missed[fate.point or ""]
+        await self.company.leave_these([client])
 
     async def _many_leave(self) -> None:
         """At once, and all of them refreshed until then; first everybody returns, and whatever is open comes to its end."""
@@ -214,6 +250,14 @@ class Campaign:
                 await self.here.once(rate_per_minute=str(RATE), fetch="summary")
         await self.promises.are_kept_in_the_end()
 
+
+_LIST = """
+    DROP TABLE IF EXISTS public.client_list;
+    CREATE TABLE public.client_list AS
+    SELECT client_login.client_id, client_login.login_id, client.active, client_login.scheduled
+    FROM client_login JOIN client USING (client_id)
+"""
+_SOURCE = "SELECT client_id, login_id, active, scheduled FROM public.client_list"
 
 _SICK = {
     Write.WITHDRAW: "html_502@SetScheduledRefresh",  # intents stay open until their clients return

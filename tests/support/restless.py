@@ -56,17 +56,21 @@ class Restless:
     async def leave(self, count: int) -> None:
         """At most half of the clients are ever away."""
         clients = self._here()
-        await self._go(self.chance.sample(clients, k=min(count, max(0, len(clients) - len(self.gone) - 1))))
+        await self.leave_these(self.chance.sample(clients, k=min(count, max(0, len(clients) - len(self.gone) - 1))))
 
     async def many_leave(self, logins: int) -> bool:
         """So many clients at once that as many logins leak as are asked for; whether there are enough that are on at Flinks."""
         leaving: list[str] = []
         for client in self.chance.sample(clients := self._here(), k=len(clients)):
             if len(self._leaking_without(leaving)) >= logins:
-                await self._go(leaving)
+                await self.leave_these(leaving)
                 return True
             leaving.append(client)
         return False
+
+    def somebody(self) -> str:
+        """A client that is there."""
+        return self.chance.choice(self._here())
 
     def _here(self) -> list[str]:
         return sorted({link.client_id for link in self.here.company.links} - set(self.gone))
@@ -77,20 +81,20 @@ class Restless:
         kept = {link.login_id for link in self.here.company.links if link.client_id not in away}
         return self.here.switched_on() - kept
 
-    async def _go(self, clients: Collection[str]) -> None:
+    async def leave_these(self, clients: Collection[str]) -> None:
         self.gone += clients
-        with self._not_told_yet(clients):
+        with self.not_told_yet(clients):
             await self.here.leave(*clients)
 
     async def come_back(self, clients: Collection[str]) -> None:
         self.gone = [each for each in self.gone if each not in clients]
         at = asyncio.get_running_loop().time() + IN_FLIGHT_SECONDS
         self._returned.update(dict.fromkeys(self.here.company.logins_of(clients), at))
-        with self._not_told_yet(clients):
+        with self.not_told_yet(clients):
             await self.here.come_back(*clients)
 
     @contextmanager
-    def _not_told_yet(self, clients: Collection[str]) -> Iterator[None]:
+    def not_told_yet(self, clients: Collection[str]) -> Iterator[None]:
         """In this block the ledger may know already what Flinks' audit has not been told yet."""
         loop = asyncio.get_running_loop()
         began = loop.time()

@@ -19,7 +19,7 @@ from refreshd.fence import fenced
 from refreshd.lease import Lease
 from refreshd.ledger import Ledger
 from refreshd.pacing import Budget
-from refreshd.postgres import Connection, Database, connect
+from refreshd.postgres import Connection, Database, Record, Statement, connect
 from refreshd.tenure import held
 from tests.support.ledger import NOW, take_lease
 from tests.support.postgres import SCHEMA
@@ -358,6 +358,33 @@ async def test_a_write_that_goes_on_when_its_lease_is_over_is_ended_by_whoever_t
         assert await second.acquire()
 
     assert isinstance(outcome.result(), LedgerUnavailable)
+
+
+async def test_of_two_standbys_at_one_write_that_is_left_over_the_slower_one_finds_the_lease_taken(
+    make_lease: MakeLease, database: Database, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quicker one has ended it. That is no trouble of the database's, after which the slower one would pause."""
+    first, quicker, slower, writing = make_lease(), make_lease(), make_lease(), asyncio.Event()
+    await first.acquire()
+    asks = slower._ask
+
+    async def ask(statement: Statement) -> tuple[float, Record | None]:
+        if "pg_terminate_backend" in statement[0]:
+            assert await quicker.acquire()
+        return await asks(statement)
+
+    async def write() -> None:
+        async with fenced(database, first.term, Write.HOLD) as session:
+            writing.set()
+            await session.execute("SELECT pg_sleep(300)")
+
+    monkeypatch.setattr(slower, "_ask", ask)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_trouble_of(write()))
+        await writing.wait()
+        await _run_out(connection)
+        assert not await slower.acquire()
+    assert quicker.is_held
 
 
 async def test_a_write_that_began_when_the_lease_had_run_out_is_a_successors_and_is_left_alone(

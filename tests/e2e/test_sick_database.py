@@ -223,3 +223,56 @@ async def test_rows_that_an_operators_open_transaction_holds_wait_and_nobody_els
             await until("all leaks to be off", lambda: here.switched_on() == here.active)
             assert all(look.alive for look in chart.looks)
         await nothing_is_left_or_double(here, here.sql, again=0)
+
+
+_EVERY_SESSION_IS_LIMITED = """
+CREATE FUNCTION limit_statements() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('statement_timeout', '300ms', false);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER limited AFTER INSERT OR UPDATE ON login FOR EACH STATEMENT EXECUTE FUNCTION limit_statements();
+CREATE TRIGGER limited AFTER INSERT OR UPDATE ON reconcile_pass FOR EACH STATEMENT EXECUTE FUNCTION limit_statements();
+"""
+"""Whoever writes these has a limit from then on, whatever its session began with."""
+
+
+async def test_statements_that_time_out_at_the_server_are_waited_for_and_nothing_leaves_meanwhile(
+    patient: Patient, empty_database_url: str
+) -> None:
+    """Somebody else's lock is what they wait for; their limit is shorter than our own patience with locks."""
+    async with world(empty_database_url, active=120, inactive=10) as here:
+        await accept_first_plan(here)
+        await here.sql.execute(_EVERY_SESSION_IS_LIMITED)
+        async with (
+            here.started("run", env=PACE | {"REFRESHD_DATABASE_URL": patient.url}) as daemon,
+            charted(daemon) as chart,
+        ):
+            await chart.is_well()
+            await under_way(here)
+            locker = await asyncpg.connect(empty_database_url, server_settings={"search_path": SCHEMA})
+            await locker.execute("BEGIN; LOCK TABLE login, schedule_change IN ACCESS EXCLUSIVE MODE")
+            await chart.is_ill("statement timeout")
+            await chart.seen("without logins", lambda look: not look.of_logins)
+            stopped_at = here.calls(Operation.SET_SCHEDULED_REFRESH)
+            before = len(daemon.lines("leadership_over"))
+            await daemon.logged("leadership_over", count=before + 2)
+            assert here.calls(Operation.SET_SCHEDULED_REFRESH) == stopped_at, "whose intent could not be stored"
+            await locker.close()
+            await goes_on(here, chart)
+        await nothing_is_left_or_double(here, here.sql, again=CONCURRENCY)
+
+
+async def test_a_limit_that_the_role_has_for_its_statements_is_not_ours(
+    patient: Patient, empty_database_url: str
+) -> None:
+    """Each statement has a limit of our own; some may take an hour, as when a plan covers millions of logins."""
+    await patient.run("ALTER ROLE {role} SET statement_timeout = '1ms'")
+    async with world(empty_database_url, active=20, inactive=3) as here:
+        await accept_first_plan(here)
+        async with here.started("run", env=PACE | {"REFRESHD_DATABASE_URL": patient.url}) as daemon:
+            await comes_to_its_end(here)
+            assert not daemon.lines("leadership_over")
+            assert not [line for line in daemon.err if "statement timeout" in line]
+        await nothing_is_left_or_double(here, here.sql, again=0)

@@ -3,18 +3,11 @@
 The daemon is a process of its own, with deadlines so short that a test can outlast them.
 """
 
-import asyncio
-import sys
-from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-
 import pytest
 
 from refreshd.simulator.calls import Operation
 from tests.support.chart import charted
-from tests.support.commands import environment
-from tests.support.process import Process, followed
+from tests.support.process import launched_with
 from tests.support.world import world
 
 pytestmark = pytest.mark.slow
@@ -23,7 +16,6 @@ DEADLINE_SECONDS = 5.0
 ANSWER_SECONDS = 2 * DEADLINE_SECONDS
 
 _IMPATIENT = f"""
-import sys
 from refreshd import pulse
 pulse.EVENT_LOOP_SECONDS = pulse.LEASE_SECONDS = {DEADLINE_SECONDS}
 pulse.PASS_GRACE_SECONDS = pulse.CALL_GRACE_SECONDS = {DEADLINE_SECONDS} - 1.0
@@ -32,23 +24,7 @@ _SILENT = """
 beat = pulse.Pulse.beat
 pulse.Pulse.beat = lambda self, loop: None if loop == "passes" else beat(self, loop)
 """
-_MAIN = """
-from refreshd.cli import main
-main(sys.argv[1:])
-"""
 OFTEN = {"REFRESHD_PASS_INTERVAL": "1s", "REFRESHD_REPORT_INTERVAL": "1s", "REFRESHD_GRACE_SECONDS": "0.1"}
-
-
-def _running(program: str, *argv: str, env: Mapping[str, str]) -> AbstractAsyncContextManager[Process]:
-    @asynccontextmanager
-    async def started() -> AsyncIterator[Process]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, *argv, env=environment(env), stdout=PIPE, stderr=PIPE, limit=1 << 24
-        )
-        async with followed(process) as daemon:
-            yield daemon
-
-    return started()
 
 
 async def test_a_vendor_that_takes_longer_than_any_loop_may_keep_silent_leaves_the_daemon_alive(
@@ -56,8 +32,8 @@ async def test_a_vendor_that_takes_longer_than_any_loop_may_keep_silent_leaves_t
 ) -> None:
     async with world(database_url, active=20) as here:
         here.flinks.add_faults([f"slow({ANSWER_SECONDS})@any"])
-        env = here.environment(OFTEN)
-        async with _running(_IMPATIENT + _MAIN, "run", env=env) as daemon, charted(daemon) as chart:
+        here.launch = launched_with(_IMPATIENT)
+        async with here.started("run", env=OFTEN) as daemon, charted(daemon) as chart:
             await daemon.logged("leading")
             passes, looks = len(daemon.lines("pass_finished")), len(chart.looks)
             await daemon.logged("flinks_call")
@@ -69,7 +45,7 @@ async def test_a_vendor_that_takes_longer_than_any_loop_may_keep_silent_leaves_t
 
 async def test_a_loop_that_has_stopped_without_a_word_fails_the_probe_by_these_deadlines(database_url: str) -> None:
     async with world(database_url, active=1) as here:
-        env = here.environment(OFTEN)
-        async with _running(_IMPATIENT + _SILENT + _MAIN, "run", env=env) as daemon, charted(daemon) as chart:
+        here.launch = launched_with(_IMPATIENT + _SILENT)
+        async with here.started("run", env=OFTEN) as daemon, charted(daemon) as chart:
             await daemon.logged("leading")
             await chart.seen("late", lambda look: not look.alive)

@@ -8,10 +8,11 @@ import pytest
 
 from refreshd.crash import POINTS
 from tests.soak.__main__ import COMPANY, WEEKS, arguments, jobs, main, shares
-from tests.soak.company import TIGHT_RATES, fates, rate_of, whole_round
+from tests.soak.company import TIGHT_RATES, fates, hurried, rate_of, whole_round
 from tests.soak.figures import Figures
 from tests.soak.fuzzing import last_words
-from tests.support.kills import RATE
+from tests.support.kills import RATE, Fate, campaign
+from tests.support.process import launched_with
 
 BOOKS = {"books": "company 1", "rate": 60, "calls": 100, "most_in_60s": 41, "faults": {"hang": 2}, "untraced": 3}
 
@@ -35,6 +36,32 @@ def test_a_small_soak_lives_through_all_of_it_and_writes_its_figures(
     assert told["survived"]["at random"] == 1
     assert 0 < told["most_in_60s"][str(RATE)] <= told["calls"]
     assert "kills survived" in said.out
+
+
+_WITHOUT_PACE = """
+import asyncio
+from refreshd import pacing
+
+async def at_once(self):
+    return pacing.Permit(self, asyncio.get_running_loop().time())
+
+pacing.Budget._next = at_once
+pacing.Permit.is_fresh = property(lambda self: not self._is_spent)
+"""
+"""Every permit is there when it is asked for, and good for ever."""
+
+
+@pytest.mark.slow
+async def test_a_refreshd_whose_pacing_is_broken_breaks_the_campaigns_rule_of_the_budget(database_url: str) -> None:
+    """The referee can see: what is never broken in a campaign would be found if it were."""
+
+    async def live() -> None:
+        async with campaign(database_url, seed=1, rate_per_minute=TIGHT_RATES[0]) as killing:
+            killing.here.launch = launched_with(_WITHOUT_PACE)
+            await killing.one_life(Fate(after_seconds=4.0, leading=True))
+
+    with hurried(), pytest.raises(AssertionError, match=r"^\d+ calls in "):
+        await live()
 
 
 def test_a_round_comes_to_every_point_and_to_as_many_random_moments() -> None:

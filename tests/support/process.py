@@ -140,11 +140,25 @@ class Launch(Protocol):
     def __call__(self, *argv: str, env: Mapping[str, str]) -> AbstractAsyncContextManager[Process]: ...
 
 
-@asynccontextmanager
-async def launched(*argv: str, env: Mapping[str, str]) -> AsyncIterator[Process]:
+def launched_with(patch: str) -> Launch:
+    """A `Launch` of a refreshd of which these lines have replaced something, before it begins."""
+    program = f"import sys\n{patch}\nfrom refreshd.cli import main\nmain(sys.argv[1:])"
+
+    def launch(*argv: str, env: Mapping[str, str]) -> AbstractAsyncContextManager[Process]:
+        return _run("-c", program, *argv, env=env)
+
+    return launch
+
+
+def launched(*argv: str, env: Mapping[str, str]) -> AbstractAsyncContextManager[Process]:
     """The usual `Launch`: by the interpreter that runs the tests."""
+    return _run("-m", "refreshd", *argv, env=env)
+
+
+@asynccontextmanager
+async def _run(*words: str, env: Mapping[str, str]) -> AsyncIterator[Process]:
     started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "refreshd", *argv, env=environment(env), stdout=PIPE, stderr=PIPE, limit=1 << 24
+        sys.executable, *words, env=environment(env), stdout=PIPE, stderr=PIPE, limit=1 << 24
     )
     async with followed(started) as process:
         yield process

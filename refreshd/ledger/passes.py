@@ -80,7 +80,7 @@ class PassQueries:
 
     async def plans_under_way(self, change: Change, *, now: datetime) -> Sequence[PlanUnderWay]:
         found = await self._database.rows(self._plan["carried_out"](change=change.value, now=now))
-        canaries = await self._canaries([row["plan_id"] for row in found if row["canary"]])
+        canaries = await self._canary_answers([row["plan_id"] for row in found if row["canary"]])
         return [
             PlanUnderWay(
                 plan_id=PlanId(row["plan_id"]), state=PlanState(row["state"]), canary=canaries.get(row["plan_id"])
@@ -88,7 +88,7 @@ class PassQueries:
             for row in found
         ]
 
-    async def _canaries(self, plan_ids: Sequence[str]) -> Mapping[str, CanaryAnswers]:
+    async def _canary_answers(self, plan_ids: Sequence[str]) -> Mapping[str, CanaryAnswers]:
         """For each of these plans, also where nothing has been answered yet."""
         if not plan_ids:
             return {}

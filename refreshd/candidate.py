@@ -13,7 +13,7 @@ import structlog
 from refreshd import policies, tenure
 from refreshd.access import sessions_for_work
 from refreshd.core.conversation import Conversation
-from refreshd.core.errors import LeaseLost, LedgerUnavailable
+from refreshd.core.errors import LeaseLost, LedgerUnavailable, RowsLocked
 from refreshd.engine import Drained
 from refreshd.errorgroups import plain_errors
 from refreshd.flinks import Transport
@@ -45,7 +45,7 @@ class Lease(tenure.Lease, Protocol):
     async def wait_for_turn(self, stop: asyncio.Event, woken: asyncio.Event, on_taken: Callable[[], None]) -> bool:
         """True when it is ours, False on a stop; `woken` has it tried at once. `on_taken` hears of each try that found it taken.
 
-        Raises LedgerUnavailable.
+        Raises LedgerUnavailable or RowsLocked.
         """
         ...
 
@@ -131,7 +131,7 @@ class Candidate:
                 _log.info("standing_by", holder=lease.holder)
                 if await lease.wait_for_turn(stop, self._notified, self._watch.stands_by):
                     await self._lead(lease, stop)
-        except (LeaseLost, LedgerUnavailable) as error:
+        except (LeaseLost, LedgerUnavailable, RowsLocked) as error:
             self._watch.leadership_failed(error)
             _log.warning("leadership_over", error=error.message, hint=error.hint)
             await self._pause(stop)

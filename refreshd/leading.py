@@ -10,7 +10,7 @@ from typing import Protocol
 from refreshd import policies
 from refreshd.core.breaker import Breaker
 from refreshd.core.conversation import Conversation
-from refreshd.core.errors import LedgerUnavailable, RefreshdError
+from refreshd.core.errors import LedgerUnavailable, RefreshdError, RowsLocked
 from refreshd.core.model import CallTrace, Pause
 from refreshd.dispatch import Dispatcher, Settled
 from refreshd.engine import Background, Counted, Engine, Hooks, Rhythm
@@ -51,7 +51,7 @@ class Watcher(Protocol):
 
     def on_totals(self, counted: Counted, again_in: float) -> None: ...
 
-    def on_recorded(self, error: LedgerUnavailable | None) -> None: ...
+    def on_recorded(self, error: LedgerUnavailable | RowsLocked | None) -> None: ...
 
     def on_task_failed(self, task: str) -> None: ...
 

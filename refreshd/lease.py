@@ -88,7 +88,10 @@ class Lease:
         return self._term
 
     async def acquire(self) -> bool:
-        """Take the lease if it is free. Raises LedgerUnavailable when the database does not answer."""
+        """Take the lease if it is free.
+
+        Raises LedgerUnavailable when the database does not answer, RowsLocked where somebody holds the lease's row.
+        """
         await self._ask_for_it()
         return self.is_held
 
@@ -116,14 +119,14 @@ class Lease:
     async def claim(self, slots: int, slot_seconds: float) -> Claim:
         """The next slots of the budget, which no other claim covers, whoever makes it and whatever it believes of itself.
 
-        Raises LeaseLost, never LedgerUnavailable: while the lease lasts, the database is asked again.
+        Raises LeaseLost, and nothing of the database's: while the lease lasts, the database is asked again.
         """
         query, loop = _queries()["claim"], asyncio.get_running_loop()
         while True:
             asked_at = loop.time()
             try:
                 _, row = await self._ask(query(slots=slots, slot_seconds=slot_seconds, term=self.term))
-            except LedgerUnavailable as error:
+            except (LedgerUnavailable, RowsLocked) as error:
                 _log.warning("claim_waits", error=error.message, hint=error.hint)
                 await asyncio.sleep(self._breath)
                 continue
@@ -143,12 +146,12 @@ class Lease:
         """
         self._term = None
         if self._session is not None:
-            with suppress(LedgerUnavailable):
+            with suppress(LedgerUnavailable, RowsLocked):
                 await self._ask(_queries()["release"](holder=self.holder))
         self._hang_up()
 
     async def hold(self, stop: asyncio.Event) -> None:
-        """Renew until `stop` is set. Raises LeaseLost when it is lost, by our own deadline at the latest; never LedgerUnavailable."""
+        """Renew until `stop` is set. Raises LeaseLost when it is lost, by our own deadline at the latest; nothing of the database's."""
         while not stop.is_set():
             await self._renew_in_time(stop)
             await first_of(stop, seconds=self._renewal)
@@ -158,7 +161,7 @@ class Lease:
     ) -> bool:
         """Stand by until the lease is ours (True) or `stop` is set (False); `woken` (a notification) has it tried at once.
 
-        `on_taken` hears of each try that found it taken. Raises LedgerUnavailable: a standby whose database is away must say so, too.
+        `on_taken` hears of each try that found it taken. Raises as `acquire`: a standby whose database does not serve it must say so, too.
         """
         signals = [stop] if woken is None else [stop, woken]
         while not stop.is_set():
@@ -204,14 +207,14 @@ class Lease:
             async with asyncio.timeout(left_seconds if left_seconds > 0 else self._patience):
                 while not await self._is_renewed() and not stop.is_set():
                     await first_of(stop, seconds=self._breath)
-        except (TimeoutError, LedgerUnavailable) as error:
+        except (TimeoutError, LedgerUnavailable, RowsLocked) as error:
             raise LeaseRanOut("the database did not answer until the lease had run out") from error
 
     async def _is_renewed(self) -> bool:
         """False where it was not, and lasts; a machine that has slept learns here that it does not, for its timeouts have slept, too."""
         try:
             await self.renew()
-        except LedgerUnavailable:
+        except (LedgerUnavailable, RowsLocked):
             if not self.is_held:
                 raise
             return False
@@ -250,8 +253,6 @@ class Lease:
             try:
                 async with asyncio.timeout(self._patience):
                     return asked_at, await self._answer(statement)
-            except RowsLocked:
-                raise
             except TimeoutError as error:
                 self._hang_up()
                 raise LedgerUnavailable("the database did not answer in time about the lease") from error

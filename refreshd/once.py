@@ -10,7 +10,7 @@ from refreshd.access import check_schema, open_ledger, reached, sessions_for_wor
 from refreshd.core import timing
 from refreshd.core.breaker import Breaker
 from refreshd.core.effects import Confirmed
-from refreshd.core.errors import DependencyDown, LedgerUnavailable, RefreshdError
+from refreshd.core.errors import DependencyDown, LedgerUnavailable, RefreshdError, RowsLocked
 from refreshd.core.model import CallTrace, Pause
 from refreshd.core.totals import LedgerTotals
 from refreshd.dispatch import Settled
@@ -80,7 +80,7 @@ class Tally:
     def on_totals(self, counted: Counted, _: float) -> None:
         self.totals = counted.totals
 
-    def on_recorded(self, error: LedgerUnavailable | None) -> None:
+    def on_recorded(self, error: LedgerUnavailable | RowsLocked | None) -> None:
         """The log says what waits."""
 
     def on_task_failed(self, task: str) -> None:

@@ -25,6 +25,9 @@ LONGEST_PAUSE_SECONDS = 30.0
 LAST_WORD_SECONDS = 5.0
 """What a stop grants to the traces that are left."""
 
+Waits = LedgerUnavailable | RowsLocked
+"""What a write is tried again after."""
+
 Write = Callable[[Sequence[CallTrace], Sequence[Effect]], Awaitable[None]]
 """Makes one group durable, all or nothing. Raises RowsLocked or Unstorable (each is written by itself), LedgerUnavailable
 (it is tried again) or LeaseLost (it is over)."""
@@ -44,7 +47,7 @@ class Recorder:
         self,
         write: Write,
         *,
-        on_written: Callable[[LedgerUnavailable | None], None] = lambda _: None,
+        on_written: Callable[[Waits | None], None] = lambda _: None,
         patience_seconds: float = math.inf,
     ) -> None:
         """`on_written` hears after each try how it went; it must not block and must not raise.
@@ -59,8 +62,8 @@ class Recorder:
         self._waiting: list[_Waiting] = []
         self._aside: list[_Waiting] = []
         self._put_aside = asyncio.Event()
-        self._group_waits_for: LedgerUnavailable | None = None
-        self._aside_waits_for: LedgerUnavailable | None = None
+        self._group_waits_for: Waits | None = None
+        self._aside_waits_for: Waits | None = None
         self._traced = asyncio.Event()
         self._wanted = asyncio.Event()
         self._ended: Exception | None = None
@@ -81,7 +84,7 @@ class Recorder:
         await waiting.durable
 
     async def run(self) -> None:
-        """Write until cancelled; on the way out, once more what is left. Anything but LedgerUnavailable ends it, and all who wait."""
+        """Write until cancelled; on the way out, once more what is left. Anything but `Waits` ends it, and all who wait."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._serve_aside())
@@ -120,7 +123,7 @@ class Recorder:
         self._wanted.clear()
         try:
             await self._write_group(traces, waiting)
-        except LedgerUnavailable as error:
+        except (LedgerUnavailable, RowsLocked) as error:
             _log.warning(
                 "ledger_unavailable", waiting=len(self._waiting), traces=len(self._traces), error=error.message
             )
@@ -169,11 +172,11 @@ class Recorder:
                 self._put_aside.clear()
 
     async def _try_aside(self) -> bool:
-        waits_for: LedgerUnavailable | None = None
+        waits_for: Waits | None = None
         for each in tuple(self._aside):
             try:
                 await self._write_login(each)
-            except LedgerUnavailable as error:
+            except (LedgerUnavailable, RowsLocked) as error:
                 _log.warning("login_waits", logins=len(self._aside), error=error.message)
                 if _seconds() - each.since_seconds > self._patience_seconds:
                     self._aside.remove(each)

@@ -8,7 +8,7 @@ import structlog
 from refreshd import __version__, policies
 from refreshd.core import forecast
 from refreshd.core.breaker import Breaker
-from refreshd.core.errors import LeaseLost, LeaseRanOut, LedgerUnavailable, RefreshdError, SettingsError
+from refreshd.core.errors import LeaseLost, LeaseRanOut, LedgerUnavailable, RefreshdError, RowsLocked, SettingsError
 from refreshd.core.forecast import RoutineOutcome
 from refreshd.core.model import CallTrace, Pause
 from refreshd.core.plan import HeldPlan
@@ -128,7 +128,7 @@ class Watch:
             self.health.fails(Condition.CLOCK, why)
         self._show_conditions()
 
-    def on_recorded(self, error: LedgerUnavailable | None) -> None:
+    def on_recorded(self, error: LedgerUnavailable | RowsLocked | None) -> None:
         """What calls have led to is stored, or waits."""
         self._needs.told(Need.RESULTS, error)
 
@@ -209,7 +209,7 @@ class Watch:
             if isinstance(error, LeaseLost):
                 self.metrics.on_task_failed("lease")
         self.follow()
-        if isinstance(error, LedgerUnavailable | LeaseRanOut):
+        if isinstance(error, LedgerUnavailable | LeaseRanOut | RowsLocked):
             self._needs.told(need, error)
 
     def stands_by(self) -> None:

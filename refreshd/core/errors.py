@@ -66,8 +66,8 @@ class LedgerUnavailable(DependencyDown):
     """Postgres does not answer, refuses us, or is read-only."""
 
 
-class RowsLocked(LedgerUnavailable):
-    """Somebody else's transaction holds a row that we need; the rest of the ledger is at our service."""
+class RowsLocked(DependencyDown):
+    """Somebody else's transaction holds a row that we need; the database is there, and the rest of the ledger at our service."""
 
 
 class Unstorable(RefreshdError):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 
 from refreshd import access, migrate
-from refreshd.core.errors import LedgerUnavailable, RefreshdError, SchemaMismatch
+from refreshd.core.errors import LedgerUnavailable, RefreshdError, RowsLocked, SchemaMismatch
 from refreshd.doctor.finding import Finding, Tell, bad, good, of_error, warning
 from refreshd.ports import Clock
 from refreshd.postgres import Connection, connect, database_trouble, open_database
@@ -138,7 +138,7 @@ async def _writes(session: Connection) -> Finding:
     try:
         with database_trouble():
             await session.execute(*queries()["try_write"]())
-    except LedgerUnavailable as error:
+    except (LedgerUnavailable, RowsLocked) as error:
         return of_error("writing", error)
     finally:
         await transaction.rollback()

@@ -47,6 +47,10 @@ def test_every_error_that_refreshd_expects_descends_from_one_root() -> None:
     assert all(issubclass(each, RefreshdError) for each in own)
 
 
+def test_a_row_that_somebody_holds_is_no_lost_database() -> None:
+    assert not issubclass(RowsLocked, LedgerUnavailable)
+
+
 def test_an_error_says_what_happened_and_what_to_do_next() -> None:
     error = RefreshdError("the database does not answer", hint="start it")
     assert (str(error), error.message, error.hint) == ("the database does not answer",) * 2 + ("start it",)

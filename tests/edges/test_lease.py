@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from refreshd import lease as lease_module
-from refreshd.core.errors import LeaseLost, LeaseRanOut, LedgerUnavailable
+from refreshd.core.errors import LeaseLost, LeaseRanOut, LedgerUnavailable, RowsLocked
 from refreshd.core.model import Term
 from refreshd.crash import Write
 from refreshd.fence import fenced
@@ -324,7 +324,7 @@ async def test_a_question_about_the_lease_that_meets_a_lock_is_taken_back(
     await _run_out(connection)
     async with connection.transaction():
         await connection.execute("SELECT term FROM lease FOR KEY SHARE")
-        with pytest.raises(LedgerUnavailable):
+        with pytest.raises(RowsLocked):
             await lease.acquire()
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'"
         while await connection.fetchval(waiting, f"refreshd lease {lease.holder}"):  # noqa: ASYNC110 - the server's own wait
@@ -393,7 +393,7 @@ async def test_a_write_that_began_when_the_lease_had_run_out_is_a_successors_and
     await _run_out(connection)
     async with connection.transaction():
         await connection.execute("SELECT term FROM lease FOR KEY SHARE")
-        with pytest.raises(LedgerUnavailable):
+        with pytest.raises(RowsLocked):
             await make_lease().acquire()
         assert await connection.fetchval("SELECT 1") == 1
 
@@ -448,7 +448,7 @@ async def test_a_budget_that_the_database_does_not_give_in_time_is_not_waited_fo
     async with connection.transaction():
         await connection.execute("LOCK TABLE budget, lease")
         async with asyncio.timeout(2):
-            with pytest.raises(LedgerUnavailable):
+            with pytest.raises(RowsLocked):
                 await lease.take_budget(300)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from refreshd.core.effects import AccountData, Confirmed, Effect
 from refreshd.core.errors import LeaseLost, LedgerUnavailable, RowsLocked, Unstorable
 from refreshd.core.model import CallTrace, Change, FetchDepth, LoginId, Operation
-from refreshd.recorder import GATHER_SECONDS, LAST_WORD_SECONDS, LONGEST_PAUSE_SECONDS, Recorder
+from refreshd.recorder import GATHER_SECONDS, LAST_WORD_SECONDS, LONGEST_PAUSE_SECONDS, Recorder, Waits
 from tests.support.virtual_loop import VirtualClock, run_virtual
 
 NOW = datetime(2026, 6, 18, 15, 0, tzinfo=UTC)
@@ -67,7 +67,7 @@ class Store:
 def recording(
     store: Store,
     story: Callable[[Recorder], Coroutine[object, object, None]],
-    on_written: Callable[[LedgerUnavailable | None], None] = lambda _: None,
+    on_written: Callable[[Waits | None], None] = lambda _: None,
 ) -> None:
     """Tell the story beside a running recorder, in virtual time; then stop it."""
 

@@ -1,7 +1,7 @@
 """`refreshd once` ends, whatever others do to the ledger meanwhile: it says what it could not do, and leaves it due."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,11 @@ import asyncpg
 import pytest
 
 from refreshd import leading
+from refreshd.cli import service
 from refreshd.core import turn
+from refreshd.dispatch import Settled
+from refreshd.once import OnceResult, run_once
+from refreshd.settings import Settings
 from refreshd.simulator.calls import Operation
 from refreshd.simulator.config import ScheduleAuth
 from tests.support.commands import refreshd
@@ -20,11 +24,20 @@ from tests.support.postgres import SCHEMA
 LOGINS, GONE = 12, 3
 
 
+async def run_once_within_a_minute(
+    settings: Settings, *, on_settled: Callable[[Settled], None] = lambda _: None
+) -> OnceResult:
+    """A run without an end fails its test, and not the whole suite."""
+    async with asyncio.timeout(60):
+        return await run_once(settings, on_settled=on_settled)
+
+
 @pytest.fixture
 def acme(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Company]:
     """A ledger that was looked at before, so a small plan goes by itself; today's routine is due for everybody."""
     monkeypatch.setattr(leading, "PATIENCE_OF_ONCE_SECONDS", 1.0)
     monkeypatch.setattr(turn, "_TRY_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(service, "run_once", run_once_within_a_minute)
     with company(database_url, tmp_path, logins=LOGINS, inactive=GONE) as built:
         assert refreshd("import", str(built.clients), env=built.env).code == 0
         built.sql("UPDATE landmark SET accepted_at = now(), accepted_logins = $1, accepted_active = $1", LOGINS)

@@ -21,7 +21,10 @@ _log = structlog.get_logger(__name__)
 DAYS_AHEAD = 7
 """The trace's days are made so long before their first call: somebody who keeps us from it has a week to end."""
 ROWS_AT_ONCE = 1_000
-LOOK_SECONDS = 60.0
+LOOK_SECONDS = 3_600.0
+"""Nothing of it is due sooner: what is kept is kept for days."""
+AGAIN_SECONDS = 60.0
+"""Until the next look where somebody's lock has left some of it undone."""
 
 
 class KeepingLedger(Protocol):
@@ -51,10 +54,10 @@ class Housekeeping:
         self._waits = False
 
     async def run(self) -> None:
-        """Look every minute, until cancelled."""
+        """Look every hour, and again in a minute where something was left, until cancelled."""
         while True:
-            await self.keep()
-            await asyncio.sleep(LOOK_SECONDS)
+            done = await self.keep()
+            await asyncio.sleep(LOOK_SECONDS if done else AGAIN_SECONDS)
 
     async def keep(self) -> bool:
         """Do all that is due. False: somebody's lock left some of it for the next look, which is told once."""

@@ -1,6 +1,7 @@
 """What is kept for a time only goes in small steps, and nobody who writes the trace ever waits for it."""
 
 import asyncio
+import itertools
 from datetime import datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, connect
 from tests.support.ledger import DAY, NOW, link, login_id
 from tests.support.postgres import SCHEMA
+from tests.support.virtual_loop import VirtualClock, run_virtual
 
 RETENTION = Retention(trace=3 * DAY, account_data=10 * DAY)
 
@@ -158,3 +160,37 @@ async def test_calls_that_no_day_was_made_for_go_too(ledger: Ledger, term: Term)
     assert await ledger.forget(Kept.CALLS, before=NOW - DAY, limit=5, term=term) == 1
     assert await ledger.forget(Kept.CALLS, before=NOW - DAY, limit=5, term=term) == 0
     assert await ledger.calls_since(NOW - timedelta(seconds=1)) == 1
+
+
+class Looked:
+    """A ledger with nothing to forget, whose days somebody else's lock keeps from us for so many looks; it notes when it is looked at."""
+
+    def __init__(self, locked: int) -> None:
+        self.locked = locked
+        self.at: list[float] = []
+
+    async def add_day(self, *, now: datetime, ahead: int, term: Term) -> str | None:
+        self.at.append(asyncio.get_running_loop().time())
+        if len(self.at) <= self.locked:
+            raise RowsLocked("another transaction holds a table of the ledger")
+        return None
+
+    async def drop_day(self, *, before: datetime, term: Term) -> str | None:
+        return None
+
+    async def forget(self, kept: Kept, *, before: datetime, limit: int, term: Term) -> int:
+        return 0
+
+
+def test_it_looks_once_an_hour_and_again_in_a_minute_while_a_lock_is_in_its_way() -> None:
+    looked = Looked(locked=3)
+
+    async def main(clock: VirtualClock) -> None:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(Housekeeping(looked, Held(Term(1)), clock, RETENTION).run())
+            await asyncio.sleep(3 * 3_600)
+            running.cancel()
+
+    run_virtual(main, NOW)
+    waits = [round(later - earlier) for earlier, later in itertools.pairwise(looked.at)]
+    assert waits == [60, 60, 60, 3_600, 3_600]

@@ -30,7 +30,7 @@ from tests.fortnight.loglines import writer
 from tests.fortnight.statements import Pace, unhurried
 from tests.support.budget_row import BudgetRow, RowLease
 from tests.support.ledger import take_lease
-from tests.support.postgres import SCHEMA
+from tests.support.postgres import SCHEMA, leave_as_it_is
 from tests.support.virtual_loop import busy
 
 NAME = "refreshd"
@@ -166,7 +166,7 @@ class CopysMeans:
                 max_cached_statement_lifetime=0,
                 connection_class=unhurried(self._around.pace, observer),
                 server_settings=session_settings(SCHEMA, name=NAME),
-                reset=_leave_as_it_is,
+                reset=leave_as_it_is,
             )
             for each in [await pool.acquire() for _ in range(size)]:
                 await pool.release(each)  # so that none is connected while the clock runs
@@ -221,7 +221,3 @@ class Copy:
                 await candidate.run(asyncio.Event())
         finally:
             await lease.release()
-
-
-async def _leave_as_it_is(_: object) -> None:
-    """As the daemon's own pool."""

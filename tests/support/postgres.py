@@ -144,5 +144,9 @@ def throwaway_postgres(path: Path) -> Iterator[PostgresServer]:
         embedded.close()
 
 
+async def leave_as_it_is(_: object) -> None:
+    """What a pool resets of a session that comes back: nothing, as the daemon's own."""
+
+
 async def _connect(url: str) -> Connection:
     return await asyncpg.connect(url)

@@ -31,7 +31,7 @@ from refreshd.simulator.calls import Operation
 from tests.support.budget_row import BudgetRow
 from tests.support.in_process import InProcessTransport
 from tests.support.ledger import take_lease
-from tests.support.postgres import SCHEMA
+from tests.support.postgres import SCHEMA, leave_as_it_is
 from tests.support.virtual_loop import VirtualClock, busy, run_virtual, waiting_for_real
 from tests.support.world import BOREAL, SEED
 
@@ -212,6 +212,7 @@ async def _pool(database_url: str) -> "asyncpg.Pool[asyncpg.Record]":
         max_inactive_connection_lifetime=0,
         max_cached_statement_lifetime=0,
         server_settings=session_settings(SCHEMA, name="refreshd"),
+        reset=leave_as_it_is,
     )
 
 

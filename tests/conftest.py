@@ -1,5 +1,6 @@
 """Fixtures that every part of the tests may ask for, and the rule that no test is left out in silence."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -38,8 +39,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits longest begins first, while the other worker does the rest."""
-    items.sort(key=lambda item: item.get_closest_marker("first") is None)
+    """The longest modules are dealt to the workers, and each begins with its own.
+
+    pytest-xdist hands every worker one slice of the list to begin with; who has done his takes of the rest of another's.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("first")]
+    rest = iter([item for item in items if not item.get_closest_marker("first")])
+    dealt: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for number, (_, module) in enumerate(itertools.groupby(long, key=lambda item: item.path)):
+        dealt[number % workers] += module
+    left = len(items)
+    items.clear()
+    for number, begins in enumerate(dealt):
+        share = (left - len(items)) // (workers - number)
+        items += [*begins, *itertools.islice(rest, max(0, share - len(begins)))]
+    items += rest
 
 
 def _is_worker(config: pytest.Config) -> bool:

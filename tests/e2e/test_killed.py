@@ -10,7 +10,7 @@ import pytest
 from refreshd.crash import POINTS
 from tests.support.kills import campaign, fate_at, random_fate
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 SHARES = 4
 """So many processes of pytest-xdist may take part."""

@@ -17,6 +17,7 @@ from tests.support.postgres import PostgresServer
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.first,
     pytest.mark.skipif(
         PROMETHEUS is None or PROMTOOL is None, reason="prometheus or promtool not found: apt-get install prometheus"
     ),

@@ -8,7 +8,7 @@ import pytest
 from refreshd.simulator.calls import Operation
 from tests.support.virtual_world import DAY, RATE, Cast, VirtualWorld, play, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 ROUTINE_HOUR = 16

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.weeks import live_through
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 SEEDS = range(int(os.environ.get("REFRESHD_TEST_SEEDS", "4")))
 

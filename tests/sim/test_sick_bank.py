@@ -11,7 +11,7 @@ from refreshd.simulator.calls import Operation
 from tests.support.virtual_loop import busy
 from tests.support.virtual_world import DAY, Cast, VirtualWorld, play
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 NOON = datetime(2026, 1, 5, 16, tzinfo=UTC)
 LOGINS = 30

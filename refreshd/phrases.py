@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 NEVER = "never"
 
+_MINUTE = 60
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -21,6 +22,13 @@ def span(length: timedelta) -> str:
             part = rest // smaller_seconds
             return f"{whole} {unit} {part} {smaller}" if part else f"{whole} {unit}"
     return f"{left} s"
+
+
+def took(seconds: float) -> str:
+    """`180 ms`, `1.9 s`, `2 min 5 s`: as exact as a reader wants it."""
+    if round(seconds, 3) < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if round(seconds, 1) < _MINUTE else span(timedelta(seconds=seconds))
 
 
 def age(moment: datetime, now: datetime) -> str:

@@ -91,7 +91,7 @@ def _show_calls(screen: Screen, calls: Sequence[CallTrace], now: datetime) -> No
         (
             phrases.age(each.called_at, now),
             each.operation.value,
-            f"{each.latency_seconds * 1000:,.0f} ms",
+            phrases.took(each.latency_seconds),
             clean(story.answer_of(each)),
         )
         for each in calls

@@ -14,7 +14,7 @@ from refreshd.cli.styles import VERDICT_STYLES
 from refreshd.core import caps
 from refreshd.core.canary import CanaryAnswers, said_of
 from refreshd.core.errors import PlanUnknown
-from refreshd.core.fate import Decision, Fate, Moved, fate_words, moved
+from refreshd.core.fate import DECIDED, Decision, Fate, Moved, fate_words, moved
 from refreshd.core.model import LoginId
 from refreshd.core.plan import HeldPlan, Weighed
 from refreshd.core.undo import Undo, said_of_undo
@@ -77,7 +77,7 @@ async def _read(here: Opened, prefix: str) -> _Story:
 
 def _show_decisions(screen: Screen, decisions: Sequence[Decision]) -> None:
     for each in decisions:
-        said = f"{phrases.stamp(each.at)}  {each.decision} by {clean(each.decided_by)}: {clean(each.reason)}"
+        said = f"{phrases.stamp(each.at)}  {DECIDED[each.decision]} by {clean(each.decided_by)}: {clean(each.reason)}"
         screen.line(said, indent=2)
 
 

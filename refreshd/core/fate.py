@@ -31,6 +31,10 @@ class Decision:
     reason: str
 
 
+DECIDED = {"approve": "approved", "reject": "rejected", "undo": "asked for an undoing"}
+"""What a person has done who decided so about a plan."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """One number that the guard weighs: then and now. None: not known."""

@@ -52,4 +52,4 @@ class Standing:
 
     @property
     def numbers(self) -> str:
-        return f"{self.failed} of the {self.failed + self.refreshed} logins heard of since {self.night:%Y-%m-%d %H:%M} UTC failed"
+        return f"{self.failed:,} of the {self.failed + self.refreshed:,} logins heard of since {self.night:%Y-%m-%d %H:%M} UTC failed"

@@ -97,6 +97,8 @@ def _set_up_templates(app: web.Application, site: Site) -> None:
         "age": phrases.age,
         "number": phrases.number,
         "span": phrases.span,
+        "took": phrases.took,
+        "sentence": phrases.sentence,
         "handle": handle_of,
         "answer": story.answer_of,
         "cause": story.cause_of,

@@ -11,7 +11,7 @@ from refreshd import overview as overviews
 from refreshd import story
 from refreshd.core.canary import said_of
 from refreshd.core.errors import DependencyDown
-from refreshd.core.fate import Fate, fate_words, since_then
+from refreshd.core.fate import DECIDED, Fate, fate_words, since_then
 from refreshd.core.model import Change, LoginId, PassId, PlanId, VerdictName
 from refreshd.core.plan import HeldPlan
 from refreshd.core.standing import STANDING_WORDS
@@ -162,6 +162,7 @@ class Pages:
                 "undo_said": None if undo is None else said_of_undo(undo),
                 "is_undoable": plan.change is Change.DISABLE and bool(fates.get(Fate.DONE)),
                 "since": [(count, fate_words(fate, plan.change)) for fate, count in since_then(fates)],
+                "decided": DECIDED,
                 "decisions": await ledger.plan_decisions(plan_id),
                 "members": await ledger.plan_story(plan_id, after=None, limit=MEMBERS),
                 "known": sum(fates.values()),

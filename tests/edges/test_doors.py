@@ -191,7 +191,7 @@ async def test_an_approval_is_recorded_with_who_and_why(browser: Browser, ledger
     assert await state(ledger) == "approved"
     (decision,) = await ledger.plan_decisions(PLAN)
     assert (decision.decided_by, decision.decision, decision.reason) == ("alice", "approve", "checked with billing")
-    assert "approve</strong> by alice: checked with billing" in (await browser.get(f"/plans/{PLAN}"))[1]
+    assert "approved</strong> by alice: checked with billing" in (await browser.get(f"/plans/{PLAN}"))[1]
 
 
 async def test_a_plan_is_rejected_and_may_be_approved_after_all(browser: Browser, ledger: Ledger) -> None:

@@ -23,6 +23,23 @@ def test_a_span_is_said_in_its_two_largest_units(length: timedelta, said: str) -
     assert phrases.span(length) == said
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.0004, "0 ms"),
+        (0.18, "180 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.0 s"),
+        (1.88, "1.9 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min"),
+        (125, "2 min 5 s"),
+    ],
+)
+def test_what_something_took_is_said_as_exactly_as_a_reader_wants_it(seconds: float, said: str) -> None:
+    assert phrases.took(seconds) == said
+
+
 def test_a_moment_is_said_with_its_distance_from_now() -> None:
     assert phrases.when(NOW - timedelta(hours=3), NOW) == "2026-01-05 09:00 UTC (3 h ago)"
     assert phrases.when(NOW + timedelta(minutes=5), NOW) == "2026-01-05 12:05 UTC (in 5 min)"

@@ -191,7 +191,7 @@ def test_a_rejected_plan_disables_nobody_and_says_who_rejected_it_and_why(acme: 
     assert refreshd("once", env=acme.env).code == 0, "nothing waits for a person any more"
     assert acme.flinks.audit.calls_by_operation["SetScheduledRefresh"] == 0
     assert _only_plan(acme)["state"] == "rejected"
-    assert "reject by" in refreshd("plan", "--show", plan_id, env=acme.env).words
+    assert "rejected by" in refreshd("plan", "--show", plan_id, env=acme.env).words
     verdict = json.loads(refreshd("explain", min(acme.inactive), "--json", env=acme.env).out)
     assert (verdict["verdict"], verdict["reason"]) == (VerdictName.HELD, "rejected")
 

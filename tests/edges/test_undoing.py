@@ -121,7 +121,7 @@ def test_it_asks_and_the_next_pass_enables_what_an_active_client_wants_and_leave
     assert all(row["pass_id"] for row in events)
     confirmed = acme.sql("SELECT DISTINCT plan_id FROM schedule_change WHERE change = 'enable' AND event = 'confirmed'")
     assert [row["plan_id"] for row in confirmed] == [plan_of_undo(acme)]
-    assert "undo by" in refreshd("plan", "--show", undone, env=acme.env).words
+    assert "asked for an undoing by" in refreshd("plan", "--show", undone, env=acme.env).words
 
 
 def test_an_undoing_beyond_the_caps_waits_for_approval_and_goes_then(acme: Company) -> None:

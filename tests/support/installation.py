@@ -17,6 +17,8 @@ from tests.support.shown import leaders_site, on_a_thread, overview_at
 from tests.support.world import World, world
 
 ACTIVE, LEFT_LONG_AGO, LEAVING = 210, 24, 30
+LONG_NAME = "Caisse populaire Desjardins des Grands-Boisés-de-Saint-Jean-sur-Richelieu, Services aux entreprises et aux particuliers"
+LONG_WORD = "OBSERVED_UPSTREAM_INTERMEDIARY_AUTHENTICATION_CHALLENGE_FAILURE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ async def _installed(database_url: str) -> AsyncIterator[Installation]:
     ):
         ledger = Ledger(database)
         await _live_through(here, ledger)
+        await _say_at_length(here)
         settings = here.settings()
         overview = await overview_at(ledger, settings, here.dates.now() + timedelta(seconds=12))
         site = leaders_site(ledger, settings, replace(overview, budget=BudgetUse(used=21, rate_per_minute=30)))
@@ -84,6 +87,29 @@ async def _installed(database_url: str) -> AsyncIterator[Installation]:
                 busy_pass=busy,
                 site=site,
             )
+
+
+async def _say_at_length(here: World) -> None:
+    """Names, codes and words as long as life makes them, where a page has to do with them."""
+    name = await here.sql.fetchval(
+        "SELECT institution FROM login WHERE verdict = 'reconnect' ORDER BY login_id LIMIT 1"
+    )
+    for statement in _RENAMED:
+        await here.sql.execute(statement, name, LONG_NAME)
+    for statement in _SAID:
+        await here.sql.execute(statement, LONG_WORD)
+
+
+_RENAMED = (
+    "UPDATE institution SET name = $2, state = 'suspect', refreshed = 1234, failed = 567 WHERE name = $1",
+    "UPDATE login SET institution = $2 WHERE institution = $1",
+)
+_SAID = (
+    "UPDATE login SET error_code = $1 WHERE verdict = 'held'",
+    "UPDATE call SET message = $1 || ' ' || message WHERE flinks_code IS NOT NULL",
+    "UPDATE plan SET approval_reason = 'for ' || $1 || ', as billing says' WHERE state = 'closed'",
+    "UPDATE reconcile_pass SET failure = $1 WHERE pass_id = 1",
+)
 
 
 async def _live_through(here: World, ledger: Ledger) -> None:

@@ -33,6 +33,11 @@ Words = Mapping[str, tuple[str, str]]
 GOOD_AT_ZERO: Steps = ((None, GREEN), (1, RED))
 NEUTRAL: Steps = ((None, BLUE),)
 
+_WORD_SIZE = 24
+"""Of a state in words: large enough to read, and never larger than a number that is bad."""
+_BARS = 100
+"""At most so many in a graph, at every zoom, so that a lone one is seen."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Saying:
@@ -58,7 +63,8 @@ class Look:
     dashed: Sequence[str] = ()
     fill: float = 12
     min: float | None = 0
-    max: float | None = None
+    soft_max: float | None = None
+    """How far the scale reaches even when every value lies below: where flat and low is well, it shall look low."""
     legend_table: bool = False
 
 
@@ -74,8 +80,12 @@ def number(
         .graph_mode(kinds.BigValueGraphMode.AREA)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
         .no_value(none)
+        .decimals(0)
     )
-    return panel.mappings([_words(words)]).graph_mode(kinds.BigValueGraphMode.NONE) if words else panel
+    if not words:
+        return panel
+    size = common.VizTextDisplayOptions().value_size(_WORD_SIZE)
+    return panel.mappings([_words(words)]).graph_mode(kinds.BigValueGraphMode.NONE).text(size)
 
 
 def graph(say: Saying, queries: Sequence[prometheus.Dataquery], look: Look | None = None) -> timeseries.Panel:
@@ -91,14 +101,16 @@ def graph(say: Saying, queries: Sequence[prometheus.Dataquery], look: Look | Non
         .legend(legend(look))
         .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
     )
+    if look.bars:
+        panel = panel.max_data_points(_BARS).decimals(0)
     if look.stacked:
         panel = panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
     if look.limits:
         panel = panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED))
     if look.min is not None:
         panel = panel.min(look.min)
-    if look.max is not None:
-        panel = panel.max(look.max)
+    if look.soft_max is not None:
+        panel = panel.axis_soft_max(look.soft_max)
     for name, colour in look.colours.items():
         panel = panel.override_by_name(name, [_colour(colour)])
     for name in look.dashed:
@@ -211,12 +223,12 @@ _DASHED = [
 
 
 def legend(look: Look) -> common.VizLegendOptions:
-    """Names below the graph, or a table with the newest and the highest value beside it."""
+    """Names below the graph, or a table with the newest values beside it."""
     shown = common.VizLegendOptions().show_legend(True)
     if look.legend_table:
         return (
             shown.display_mode(kinds.LegendDisplayMode.TABLE)
             .placement(kinds.LegendPlacement.RIGHT)
-            .calcs(["lastNotNull", "max"])
+            .calcs(["lastNotNull"])
         )
     return shown.display_mode(kinds.LegendDisplayMode.LIST).placement(kinds.LegendPlacement.BOTTOM).calcs([])

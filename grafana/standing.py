@@ -1,9 +1,9 @@
-"""What several dashboards show alike: the age of the last good pass, whether refreshd writes, who leads, the routine's time to spare."""
+"""What several dashboards show alike: the age of the last good pass, who leads, the routine's time to spare."""
 
 from grafana_foundation_sdk.builders import stat, statetimeline
 
 from grafana.board import panel_of
-from grafana.panels import BLUE, GREEN, GREY, NEUTRAL, ORANGE, RED, Saying, number, states
+from grafana.panels import GREEN, GREY, ORANGE, RED, Saying, number, states
 from grafana.queries import asked, leaders, metric
 
 SPARE = (
@@ -12,13 +12,6 @@ SPARE = (
 )
 """Between the routine's expected end and the vendor's next night, in seconds; an end that is not known is now: nothing is left to do."""
 
-_WRITES = f"2 * max({metric('refreshd_paused')}) + max({metric('refreshd_observe_only')})"
-_WRITES_WORDS = {
-    "0": ("on", GREEN),
-    "1": ("observe only", BLUE),
-    "2": ("paused", ORANGE),
-    "3": ("paused", ORANGE),
-}
 _LATE = ((None, GREEN), (900, ORANGE), (1800, RED))
 
 
@@ -31,16 +24,6 @@ def last_pass(panel_id: int, link: tuple[str, str] | None = None) -> stat.Panel:
         link=link,
     )
     return number(say, asked(f"time() - {leaders('refreshd_reconcile_last_success_timestamp_seconds')}"), steps=_LATE)
-
-
-def writes(panel_id: int) -> stat.Panel:
-    say = Saying(
-        id=panel_id,
-        title="Writes to Flinks",
-        unit="none",
-        description="Whether refreshd switches scheduled refresh at all: an operator may have paused it, or it only observes.",
-    )
-    return number(say, asked(_WRITES), steps=NEUTRAL, words=_WRITES_WORDS)
 
 
 def leadership(panel_id: int) -> statetimeline.Panel:

@@ -128,8 +128,8 @@ def _attention() -> Row:
         description="Logins that Flinks soon gives up: seven days after the last good refresh, or after the last cached call.",
     )
     cells: tuple[Cell, ...] = (
-        (_list(silent, _SQL["silently_stale"]), 9),
-        (_list(users, _SQL["waiting_for_users"]), 8),
+        (_list(silent, _SQL["silently_stale"]), 7),
+        (_list(users, _SQL["waiting_for_users"]), 10),
         (_list(lapsing, _SQL["lapsing_next"]), 7),
     )
     return Row(title="Wants somebody", height=10, cells=cells)
@@ -175,25 +175,26 @@ def _one() -> Row:
         description="The trace, newest first, as long as it is kept; failure: no answer about what was asked.",
     )
     cells: tuple[Cell, ...] = (
-        (_list(state, _SQL["one_login"]), 7),
-        (_list(changes, _SQL["its_changes"]), 9),
-        (_list(calls, _SQL["its_calls"]), 8),
+        (_list(state, _SQL["one_login"]), 5),
+        (_list(changes, _SQL["its_changes"]), 10),
+        (_list(calls, _SQL["its_calls"]), 9),
     )
     return Row(title="One login", height=9, cells=cells)
 
 
 _WIDTHS = {
     "login": 95,
-    "institution": 150,
+    "institution": 165,
     "at": 105,
     "since": 105,
     "operation": 165,
     "fact": 115,
     "status": 60,
-    "seconds": 75,
+    "took": 75,
     "change": 70,
     "event": 85,
     "lapses in": 85,
+    "plan": 150,
 }
 
 
@@ -207,6 +208,7 @@ def _list(say: Saying, sql: str) -> table.Panel:
     )
     for name in ("last refreshed", "lapses in", "without a client"):
         panel = panel.override_by_name(name, [model.DynamicConfigValue(id_val="unit", value="dtdurations")])
+    panel = panel.override_by_name("took", [model.DynamicConfigValue(id_val="unit", value="s")])
     for name in ("at", "since"):
         panel = panel.override_by_name(name, [model.DynamicConfigValue(id_val="unit", value="time:MM-DD HH:mm")])
     for name, width in _WIDTHS.items():

@@ -23,7 +23,7 @@ SELECT
     count(*) FILTER (WHERE verdict = 'stale') AS stale,
     count(*) FILTER (WHERE verdict = 'failed') AS failed,
     count(*) FILTER (WHERE verdict = 'reconnect') AS reconnect,
-    count(*) FILTER (WHERE verdict IN ('leaking', 'held')) AS "in vain",
+    count(*) FILTER (WHERE verdict IN ('leaking', 'held')) AS "leaking or held",
     count(*) FILTER (WHERE verdict = 'disabled') AS disabled
 FROM masked_login
 WHERE COALESCE(institution, 'unknown') IN ($institution) AND COALESCE(error_code, 'none') IN ($code)
@@ -43,7 +43,7 @@ ORDER BY 1
 
 -- name: silently_stale
 -- Refreshed by nobody, and no error says why.
-SELECT login, institution, extract(epoch FROM $__timeTo()::timestamptz - refreshed_at) AS "last refreshed", verdict_since AS since
+SELECT login, institution, extract(epoch FROM $__timeTo()::timestamptz - refreshed_at) AS "last refreshed"
 FROM masked_login
 WHERE verdict = 'stale' AND COALESCE(institution, 'unknown') IN ($institution) AND COALESCE(error_code, 'none') IN ($code)
 ORDER BY refreshed_at NULLS FIRST
@@ -91,19 +91,19 @@ CROSS JOIN LATERAL (
     VALUES
         ('login', login),
         ('verdict', verdict || ': ' || reason),
-        ('for', date_trunc('minute', $__timeTo()::timestamptz - verdict_since)::text),
+        ('for', to_char($__timeTo()::timestamptz - verdict_since, 'FMDD "d" FMHH24 "h"')),
         ('institution', institution),
-        ('active client', CASE WHEN active THEN 'yes' ELSE 'no, since ' || date_trunc('minute', inactive_since) END),
+        ('active client', CASE WHEN active THEN 'yes' ELSE 'none since ' || to_char(inactive_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') END),
         ('error', error_code),
-        ('last refreshed', date_trunc('minute', refreshed_at)::text),
-        ('last cached call', date_trunc('minute', cached_call_at)::text),
-        ('confirmed off', date_trunc('minute', confirmed_off_at)::text)
+        ('last refreshed', to_char(refreshed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')),
+        ('last cached call', to_char(cached_call_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')),
+        ('confirmed off', to_char(confirmed_off_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'))
 ) AS fact (name, value)
 WHERE login IN ($login) AND fact.value IS NOT NULL
 
 -- name: its_changes
 -- Every event of every change.
-SELECT at, change, event, reason, plan_id AS plan, code
+SELECT at, change, event, plan_id AS plan, concat_ws(' ', reason, code) AS because
 FROM masked_change
 WHERE login IN ($login)
 ORDER BY event_id DESC
@@ -111,7 +111,7 @@ LIMIT 100
 
 -- name: its_calls
 -- The trace, as long as it is kept.
-SELECT called_at AS at, operation, http_status AS status, flinks_code AS code, latency_seconds AS seconds, failure
+SELECT called_at AS at, operation, latency_seconds AS took, http_status AS status, concat_ws(' ', flinks_code, failure) AS answer
 FROM masked_call
 WHERE login IN ($login)
 ORDER BY called_at DESC

@@ -19,7 +19,7 @@ from grafana.panels import (
     ranking,
 )
 from grafana.queries import asked, leaders, metric
-from grafana.standing import SPARE, last_pass, leadership, writes
+from grafana.standing import SPARE, last_pass, leadership
 
 VERDICTS = {
     "leaking": RED,
@@ -33,13 +33,12 @@ VERDICTS = {
     "fresh": GREEN,
     "disabled": GREY,
 }
-_OLD = 'refresh_age!~"lt_1d|1d_2d"'
 _AGES = {
-    "2d_3d": YELLOW,
-    "3d_6d": ORANGE,
-    "6d_7d": RED,
-    "ge_7d": "dark-red",
-    "never": GREY,
+    "2d_3d": ("2 to 3 days", YELLOW),
+    "3d_6d": ("3 to 6 days", ORANGE),
+    "6d_7d": ("the last day to save one", RED),
+    "ge_7d": ("too late: 7 days or more", "dark-red"),
+    "never": ("never refreshed", GREY),
 }
 _ACTIVE = f"sum({leaders('refreshd_active_logins', by='refresh_age')})"
 _STALE = f"sum({leaders('refreshd_stale_logins', by='verdict')})"
@@ -56,7 +55,7 @@ def board() -> Board:
         rows=(
             Row(title="What needs you", height=5, cells=_needs_you()),
             Row(title="Whether it works", height=4, cells=_works()),
-            Row(title="Alerts and roles", height=7, cells=_alerts()),
+            Row(title="Alerts and roles", height=5, cells=_alerts()),
             Row(title="Freshness", height=8, cells=_freshness()),
             Row(title="Failures", height=8, cells=_failures()),
             Row(title="Money", height=7, cells=_money()),
@@ -123,6 +122,12 @@ def _works() -> tuple[Cell, ...]:
         description="Whether the last call led to an answer, and whether calls rest because a credential is refused. Run: refreshd doctor.",
         link=("Calls", panel_of("refreshd-vendor", 8)),
     )
+    writes = Saying(
+        id=19,
+        title="Writes to Flinks",
+        unit="none",
+        description="Whether refreshd switches scheduled refresh at all: an operator may have paused it, or it only observes.",
+    )
     return (
         (last_pass(6, ("Passes", panel_of("refreshd-reconcile", 5))), 5),
         (
@@ -141,10 +146,17 @@ def _works() -> tuple[Cell, ...]:
             5,
         ),
         (number(flinks, asked(_FLINKS), steps=NEUTRAL, words=_FLINKS_WORDS), 4),
-        (writes(19), 5),
+        (number(writes, asked(_WRITES), steps=NEUTRAL, words=_WRITES_WORDS), 5),
     )
 
 
+_WRITES = f"2 * max({metric('refreshd_paused')}) + max({metric('refreshd_observe_only')})"
+_WRITES_WORDS = {
+    "0": ("on", GREEN),
+    "1": ("observe only", BLUE),
+    "2": ("paused", ORANGE),
+    "3": ("paused", ORANGE),
+}
 _SLACK = ((None, RED), (0, ORANGE), (7200, GREEN))
 _FLINKS = f"min({metric('refreshd_flinks_up')}) - 2 * max({metric('refreshd_flinks_breaker_open')})"
 _FLINKS_WORDS = {
@@ -187,7 +199,7 @@ def _freshness() -> tuple[Cell, ...]:
         id=11,
         title="Active logins not refreshed for two days or longer",
         unit="short",
-        description="By the age of their last refresh. 6d_7d is the last day to save one; past ge_7d Flinks no longer tries at night.",
+        description="By the age of their last refresh. From the seventh day on Flinks no longer tries at night.",
     )
     return (
         (
@@ -209,8 +221,11 @@ def _freshness() -> tuple[Cell, ...]:
         (
             graph(
                 ages,
-                [asked(leaders("refreshd_active_logins", _OLD, by="refresh_age"), "{{refresh_age}}")],
-                Look(stacked=True, colours=_AGES),
+                [
+                    asked(leaders("refreshd_active_logins", f'refresh_age="{age}"'), words)
+                    for age, (words, _) in _AGES.items()
+                ],
+                Look(stacked=True, colours=dict(_AGES.values())),
             ),
             8,
         ),
@@ -227,13 +242,13 @@ def _failures() -> tuple[Cell, ...]:
         id=12,
         title="Failing logins, by who clears it",
         unit="short",
-        description="needs_client: the user must connect again; vendor_retries: heals by itself; operator and unknown: look at the code.",
+        description="The user must connect again; Flinks tries again by itself; an operator must look; or nobody knows the code.",
     )
     codes = Saying(
         id=13,
         title="Failing logins, by error code",
         unit="short",
-        description="The eight most frequent codes; a code that jumps is one institution or one change at Flinks.",
+        description="The eight that were the most frequent; a code that jumps is one institution or one change at Flinks.",
     )
     before = Saying(
         id=14,
@@ -247,19 +262,33 @@ def _failures() -> tuple[Cell, ...]:
         unit="percentunit",
         description="Share of its billed logins that fail or never refreshed: paid for, and of no use. The busiest eight, and other.",
     )
-    by_disposition = f"sum by (disposition) ({leaders('refreshd_failed_logins', by='error_code, disposition')})"
-    by_code = f"topk(8, max by (error_code) ({metric('refreshd_failed_logins')}) > 0)"
+    by_code = leaders("refreshd_failed_logins", by="error_code")
+    most = f"topk(8, max_over_time(({by_code})[$__range:15m] @ end()))"
     institutions = leaders("refreshd_institution_logins", by="institution, refresh")
     useless = leaders("refreshd_institution_logins", 'refresh!="succeeding"', by="institution, refresh")
     return (
-        (graph(whom, [asked(by_disposition, "{{disposition}}")], Look(stacked=True, colours=_DISPOSITIONS)), 5),
-        (graph(codes, [asked(by_code, "{{error_code}}")], Look(legend_table=True)), 9),
+        (
+            graph(
+                whom,
+                [asked(_cleared_by(disposition), words) for disposition, (words, _) in _CLEARED_BY.items()],
+                Look(stacked=True, colours=dict(_CLEARED_BY.values())),
+            ),
+            5,
+        ),
+        (
+            graph(
+                codes,
+                [asked(f"{by_code} and on (error_code) {most}", "{{error_code}}")],
+                Look(legend_table=True),
+            ),
+            9,
+        ),
         (graph(before, [asked(_FAILED, "now"), asked(_DAY_BEFORE, "a day before")], Look(dashed=["a day before"])), 4),
         (
             ranking(
                 banks,
                 asked(
-                    f"sort_desc(sum by (institution) ({useless}) / sum by (institution) ({institutions}))",
+                    f"sort_desc(sum by (institution) ({useless}) / (sum by (institution) ({institutions}) > 0))",
                     "{{institution}}",
                     now=True,
                 ),
@@ -271,7 +300,19 @@ def _failures() -> tuple[Cell, ...]:
     )
 
 
-_DISPOSITIONS = {"needs_client": YELLOW, "vendor_retries": BLUE, "operator": PURPLE, "unknown": RED}
+_CLEARED_BY = {
+    "needs_client": ("the user", YELLOW),
+    "vendor_retries": ("Flinks, by itself", BLUE),
+    "operator": ("an operator", PURPLE),
+    "unknown": ("not known", RED),
+}
+
+
+def _cleared_by(disposition: str) -> str:
+    codes = leaders("refreshd_failed_logins", f'disposition="{disposition}"', by="error_code")
+    return f"sum({codes})"
+
+
 _DAY_BEFORE = f"sum(max by (error_code, disposition) ({metric('refreshd_failed_logins')} offset 1d))"
 
 

@@ -16,7 +16,7 @@ from grafana.panels import (
     number,
 )
 from grafana.queries import asked, grown, leaders, metric, quantile
-from grafana.standing import SPARE, last_pass, leadership, writes
+from grafana.standing import SPARE, last_pass, leadership
 
 
 def board() -> Board:
@@ -55,18 +55,17 @@ def _now() -> tuple[Cell, ...]:
     )
     holding = {"0": ("lets through", GREEN), "1": ("holds a plan", RED)}
     return (
-        (last_pass(1), 5),
+        (last_pass(1), 6),
         (
             number(
                 backlog,
                 asked(leaders("refreshd_disable_backlog_logins")),
                 steps=((None, GREEN), (1, YELLOW), (50, ORANGE)),
             ),
-            5,
+            6,
         ),
-        (number(guard, asked(leaders("refreshd_guard_holding")), steps=GOOD_AT_ZERO, words=holding), 5),
-        (writes(4), 5),
-        (number(left, asked(leaders("refreshd_routine_remaining_logins")), steps=((None, GREEN), (1, BLUE))), 4),
+        (number(guard, asked(leaders("refreshd_guard_holding")), steps=GOOD_AT_ZERO, words=holding), 6),
+        (number(left, asked(leaders("refreshd_routine_remaining_logins")), steps=((None, GREEN), (1, BLUE))), 6),
     )
 
 
@@ -180,7 +179,7 @@ def _ledger() -> tuple[Cell, ...]:
     fresh = Saying(
         id=16,
         title="Age of the totals",
-        unit="s",
+        unit="m",
         description="How old the counts on all these boards are; when it grows, so does everything else that you see here.",
     )
     schedules = {"enabled": RED, "unknown": ORANGE, "disabled": GREEN}
@@ -201,7 +200,7 @@ def _ledger() -> tuple[Cell, ...]:
             ),
             6,
         ),
-        (graph(fresh, [asked(f"time() - {leaders('refreshd_snapshot_timestamp_seconds')}", "age")]), 4),
+        (graph(fresh, [asked(f"(time() - {leaders('refreshd_snapshot_timestamp_seconds')}) / 60", "age")]), 4),
         (leadership(12), 7),
     )
 
@@ -216,7 +215,7 @@ def _routine() -> tuple[Cell, ...]:
     spare = Saying(
         id=18,
         title="Time to spare before the vendor's night",
-        unit="s",
+        unit="h",
         description="Deadline less expected end, at the rate in force; below zero logins are left out.",
     )
     lapse = Saying(
@@ -233,7 +232,7 @@ def _routine() -> tuple[Cell, ...]:
         (
             graph(
                 spare,
-                [asked(SPARE, "to spare")],
+                [asked(f"({SPARE}) / 3600", "to spare")],
                 Look(steps=((None, RED), (0, GREEN)), limits=True, min=None),
             ),
             8,

@@ -74,7 +74,7 @@ def _trouble() -> tuple[Cell, ...]:
             graph(
                 lag,
                 [asked(quantile(0.99, "refreshd_event_loop_lag_seconds", by="instance"), "{{instance}}")],
-                Look(steps=((None, GREEN), (0.5, RED)), limits=True),
+                Look(steps=((None, GREEN), (0.5, RED)), limits=True, soft_max=0.6),
             ),
             8,
         ),
@@ -156,12 +156,12 @@ def _scrapes() -> tuple[Cell, ...]:
         description="Version by copy; two versions for more than a rollout means that one was left behind.",
     )
     reloaded = f"min({metric('refreshd_config_last_reload_successful')})"
-    versions = f"max by (instance, version, revision, python_version) ({metric('refreshd_build_info')})"
+    versions = f"max by (instance, version, revision) ({metric('refreshd_build_info')})"
     words = {"1": ("taken", GREEN), "0": ("refused", RED)}
     return (
         (graph(took, [asked(metric("scrape_duration_seconds"), "{{instance}}")]), 5),
-        (graph(series, [asked(metric("scrape_samples_scraped"), "{{instance}}")]), 5),
+        (graph(series, [asked(metric("scrape_samples_scraped"), "{{instance}}")]), 4),
         (graph(skew, [asked(metric("refreshd_clock_skew_seconds"), "{{instance}}")], Look(min=None)), 4),
         (number(settings, asked(reloaded), steps=((None, GREY),), words=words), 3),
-        (listing(runs, asked(versions, now=True, table=True), hide=("Time", "Value")), 7),
+        (listing(runs, asked(versions, now=True, table=True), hide=("Time", "Value")), 8),
     )

@@ -50,9 +50,9 @@ def _now() -> tuple[Cell, ...]:
     )
     rate = Saying(
         id=18,
-        title="Rate in force",
+        title="Calls a minute, in force",
         unit="short",
-        description="Calls a minute that may leave now; below the setting while Flinks throttles, and for a while after.",
+        description="How many may leave now; below the setting while Flinks throttles, and for a while after.",
     )
     held = Saying(
         id=12,

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,10 +29,12 @@ class Span:
     since: datetime
     until: datetime
 
+    points: int = POINTS
+
     @property
     def step_seconds(self) -> float:
         """As Grafana rounds it: never finer than the scrapes."""
-        wanted = (self.until - self.since).total_seconds() / POINTS
+        wanted = (self.until - self.since).total_seconds() / self.points
         scrape = INTERVAL.total_seconds()
         return max(scrape, scrape * round(wanted / scrape))
 
@@ -52,7 +54,8 @@ def filled(expr: str, span: Span) -> str:
     """PromQL with Grafana's variables as they are when nothing is chosen."""
     scrape = INTERVAL.total_seconds()
     rate = max(span.step_seconds + scrape, 4 * scrape)
-    values = {"$__rate_interval": f"{rate:.0f}s", "$job": ".+", "$instance": ".+"}
+    shown = (span.until - span.since).total_seconds()
+    values = {"$__rate_interval": f"{rate:.0f}s", "$__range": f"{shown:.0f}s", "$job": ".+", "$instance": ".+"}
     return _replaced(expr, values)
 
 
@@ -107,13 +110,15 @@ class Answering:
     def _asked(self, panel: Json, target: Json) -> Json:
         if panel["type"] == "alertlist":
             return {"alerts": self._firing()}
+        span = replace(self.span, points=panel.get("maxDataPoints", POINTS))
+        prometheus, expr = self._lived.prometheus, filled(target["expr"], span)
         if target.get("format") == "table":
-            return _as_table(self._lived.prometheus.instant(filled(target["expr"], self.span), self.span.until))
+            return _as_table(prometheus.instant(expr, span.until))
         if target.get("instant"):
-            vector = self._lived.prometheus.instant(filled(target["expr"], self.span), self.span.until)
-            return {"series": [_series(each, [each["value"]], target, self.span) for each in vector]}
-        matrix = self._range(target["expr"], self.span.step_seconds)
-        return {"series": [_series(each, each["values"], target, self.span) for each in matrix]}
+            vector = prometheus.instant(expr, span.until)
+            return {"series": [_series(each, [each["value"]], target, span) for each in vector]}
+        matrix = prometheus.range(expr, span.since, span.until, span.step_seconds)
+        return {"series": [_series(each, each["values"], target, span) for each in matrix]}
 
     def _range(self, expr: str, step: float) -> list[Json]:
         return self._lived.prometheus.range(filled(expr, self.span), self.span.since, self.span.until, step)

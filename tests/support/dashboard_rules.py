@@ -20,7 +20,22 @@ _VARIABLES: Mapping[str, str] = {"$__rate_interval": "11h22m33s", "$__interval":
 _LABEL_VALUES = re.compile(r"label_values\((?:(?P<series>.+),\s*)?(?P<label>\w+)\)")
 _WITHOUT_QUERIES = frozenset({"row", "text", "alertlist"})
 _UNITS = frozenset(
-    {"none", "short", "s", "ms", "bytes", "percentunit", "percent", "dtdurations", "currencyUSD", "reqps", "ops", "cps"}
+    {
+        "none",
+        "short",
+        "s",
+        "m",
+        "h",
+        "ms",
+        "bytes",
+        "percentunit",
+        "percent",
+        "dtdurations",
+        "currencyUSD",
+        "reqps",
+        "ops",
+        "cps",
+    }
 )
 """Of Grafana's units, those that these dashboards may use; see categories.ts of @grafana/data for all."""
 _RATES = frozenset({"rate", "irate"})

@@ -19,6 +19,7 @@ export function BigNumber({ panel, answers, input, width, height }) {
       colorMode={BigValueColorMode.Background}
       graphMode={at ? panel.options.graphMode : BigValueGraphMode.None}
       textMode={BigValueTextMode.Value}
+      text={panel.options.text}
       sparkline={at && panel.options.graphMode === BigValueGraphMode.Area ? { x: at, y: { ...values, config: { ...values.config, custom: {} } } } : undefined}
       width={width}
       height={height}

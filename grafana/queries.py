@@ -42,6 +42,12 @@ def quantile(share: float, name: str, by: str = "") -> str:
     return f"histogram_quantile({share:g}, sum by ({labels}) (rate({metric(name + '_bucket')}[{RATE}])))"
 
 
+def mean(name: str, by: str = "") -> str:
+    """Of a histogram or a summary, over all copies; nothing where nothing happened."""
+    total, count = per_second(f"{name}_sum", by=by), per_second(f"{name}_count", by=by)
+    return f"{total} / ({count} > 0)"
+
+
 def lettered(queries: Sequence[prometheus.Dataquery]) -> list[Builder[Dataquery]]:
     """The queries of one panel, told apart as Grafana does: A, B, C."""
     return [query.ref_id(letter) for letter, query in zip(ascii_uppercase, queries, strict=False)]

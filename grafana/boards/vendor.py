@@ -2,7 +2,7 @@
 
 from grafana.board import Board, Cell, Row
 from grafana.panels import GREEN, GREY, NEUTRAL, ORANGE, RED, YELLOW, Look, Saying, graph, number, states
-from grafana.queries import RATE, asked, grown, leaders, metric, per_second, quantile
+from grafana.queries import RATE, asked, grown, leaders, mean, metric, per_second, quantile
 
 _CALLS = "refreshd_flinks_requests_total"
 _FAILURES = "refreshd_flinks_request_failures_total"
@@ -178,19 +178,16 @@ def _times() -> tuple[Cell, ...]:
     )
     wait = Saying(
         id=10,
-        title="Wait for the budget",
+        title="Mean wait for the budget",
         unit="s",
         description="How long work waited for its turn. Hours of it are normal within the routine; a disable goes first.",
     )
     authorize = "refreshd_flinks_request_duration_seconds"
     quantiles = [asked(_of_authorize(share, authorize), f"p{share * 100:g}") for share in (0.5, 0.9, 0.99)]
-    waits = [
-        asked(quantile(share, "refreshd_flinks_limiter_wait_seconds"), f"p{share * 100:g}") for share in (0.5, 0.99)
-    ]
     return (
         (graph(latency, quantiles, Look(fill=0)), 8),
         (graph(slow, [asked(quantile(0.9, authorize, by="operation"), "{{operation}}")], Look(fill=0)), 8),
-        (graph(wait, waits, Look(fill=0)), 8),
+        (graph(wait, [asked(mean("refreshd_flinks_limiter_wait_seconds"), "wait")]), 8),
     )
 
 
@@ -208,9 +205,9 @@ def _postgres() -> tuple[Cell, ...]:
     )
     waits = Saying(
         id=14,
-        title="Wait for a connection",
-        unit="s",
-        description="Nine in ten, and all but one in a hundred.",
+        title="Waits for a connection, over 100 ms",
+        unit="percentunit",
+        description="Share of the times that a connection was wanted; work that waits longer finds the pool too small, or Postgres slow.",
     )
     queries = Saying(
         id=15,
@@ -236,8 +233,8 @@ def _postgres() -> tuple[Cell, ...]:
         unit="none",
         description="A copy that is deaf polls: what the application writes waits for the next pass. Run: refreshd doctor.",
     )
-    time = f"sum by (query) (rate({metric('refreshd_database_query_duration_seconds_sum')}[{RATE}]))"
-    count = f"sum by (query) (rate({metric('refreshd_database_query_duration_seconds_count')}[{RATE}]))"
+    at_once = per_second("refreshd_database_pool_wait_seconds_bucket", 'le="0.1"')
+    wanted = per_second("refreshd_database_pool_wait_seconds_count")
     size = asked(leaders("refreshd_database_pool_max_connections"), "size")
     return (
         (
@@ -251,14 +248,12 @@ def _postgres() -> tuple[Cell, ...]:
         (
             graph(
                 waits,
-                [
-                    asked(quantile(share, "refreshd_database_pool_wait_seconds"), f"p{share * 100:g}")
-                    for share in (0.9, 0.99)
-                ],
+                [asked(f"1 - {at_once} / ({wanted} > 0)", "waited")],
+                Look(colours={"waited": ORANGE}, soft_max=0.1),
             ),
             8,
         ),
-        (graph(queries, [asked(f"{time} / ({count} > 0)", "{{query}}")]), 8),
+        (graph(queries, [asked(mean("refreshd_database_query_duration_seconds", by="query"), "{{query}}")]), 8),
         (
             graph(
                 failures,

@@ -1,4 +1,4 @@
-"""The pictures in the documents: every one is shown, none is missing, large or older than the layout of its dashboard."""
+"""The pictures in the documents: every one is shown, none is missing, large or older than the layout of what it shows."""
 
 import json
 import re
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.screenshots.dashboards import DRAWN, boards, layout_of, picture_of
+from tests.screenshots.dashboards import picture_of
+from tests.screenshots.layouts import DRAWN, boards, layout_of, layout_of_page, layouts
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
@@ -27,10 +28,19 @@ def test_no_picture_is_larger_than_a_reader_should_wait_for() -> None:
     assert [path.name for path in IMAGES.glob("*.png") if path.stat().st_size > MOST_BYTES] == []
 
 
+@pytest.mark.parametrize("name", layouts())
+def test_a_picture_is_of_the_present_layout_or_make_screenshots_draws_it_anew(name: str) -> None:
+    assert json.loads((IMAGES / DRAWN).read_text("utf-8"))[name] == layouts()[name]
+
+
 @pytest.mark.parametrize("uid", boards())
-def test_a_dashboard_looks_as_it_is_laid_out_or_make_screenshots_draws_it_anew(uid: str) -> None:
+def test_every_dashboard_has_a_picture(uid: str) -> None:
     assert (IMAGES / picture_of(uid)).exists()
-    assert json.loads((IMAGES / DRAWN).read_text("utf-8"))[uid] == layout_of(boards()[uid])
+
+
+@pytest.mark.parametrize("other", ["<h2>News</h2><dt>Guard</dt>", "<dt>Guard</dt><h2>Work</h2>", "<h2>Work</h2>"])
+def test_a_page_with_other_headings_or_facts_or_in_another_order_is_another_layout(other: str) -> None:
+    assert layout_of_page(other) != layout_of_page('<h2>Work</h2>\n<dt class="faint">Guard</dt>')
 
 
 def test_a_panel_that_is_added_called_something_else_or_moved_is_another_layout() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.fortnight.lived import lived
 from tests.screenshots import dashboards, page
+from tests.screenshots.layouts import write_layouts
 from tests.support.postgres import throwaway_postgres
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
@@ -18,6 +19,7 @@ def main() -> None:
         with throwaway_postgres(place / "postgres") as server, lived(server, place / "fortnight") as past:
             page.draw_for_documents(past, IMAGES)
             dashboards.draw(past, IMAGES)
+    write_layouts(IMAGES)
 
 
 if __name__ == "__main__":

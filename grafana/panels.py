@@ -33,7 +33,7 @@ Words = Mapping[str, tuple[str, str]]
 GOOD_AT_ZERO: Steps = ((None, GREEN), (1, RED))
 NEUTRAL: Steps = ((None, BLUE),)
 
-_WORD_SIZE = 24
+_WORD_SIZE = 28
 """Of a state in words: large enough to read, and never larger than a number that is bad."""
 _BARS = 100
 """At most so many in a graph, at every zoom, so that a lone one is seen."""

@@ -128,9 +128,9 @@ def _attention() -> Row:
         description="Logins that Flinks soon gives up: seven days after the last good refresh, or after the last cached call.",
     )
     cells: tuple[Cell, ...] = (
-        (_list(silent, _SQL["silently_stale"]), 7),
+        (_list(silent, _SQL["silently_stale"]), 6),
         (_list(users, _SQL["waiting_for_users"]), 10),
-        (_list(lapsing, _SQL["lapsing_next"]), 7),
+        (_list(lapsing, _SQL["lapsing_next"]), 8),
     )
     return Row(title="Wants somebody", height=10, cells=cells)
 
@@ -175,16 +175,16 @@ def _one() -> Row:
         description="The trace, newest first, as long as it is kept; failure: no answer about what was asked.",
     )
     cells: tuple[Cell, ...] = (
-        (_list(state, _SQL["one_login"]), 5),
-        (_list(changes, _SQL["its_changes"]), 10),
-        (_list(calls, _SQL["its_calls"]), 9),
+        (_list(state, _SQL["one_login"]), 8),
+        (_list(changes, _SQL["its_changes"]), 16),
+        (_list(calls, _SQL["its_calls"]), 24),
     )
-    return Row(title="One login", height=9, cells=cells)
+    return Row(title="One login", height=10, cells=cells)
 
 
 _WIDTHS = {
     "login": 95,
-    "institution": 165,
+    "institution": 160,
     "at": 105,
     "since": 105,
     "operation": 165,
@@ -206,7 +206,7 @@ def _list(say: Saying, sql: str) -> table.Panel:
         .show_header(True)
         .cell_height(kinds.TableCellHeight.SM)
     )
-    for name in ("last refreshed", "lapses in", "without a client"):
+    for name in ("refreshed", "lapses in", "without a client"):
         panel = panel.override_by_name(name, [model.DynamicConfigValue(id_val="unit", value="dtdurations")])
     panel = panel.override_by_name("took", [model.DynamicConfigValue(id_val="unit", value="s")])
     for name in ("at", "since"):

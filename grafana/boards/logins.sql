@@ -23,7 +23,7 @@ SELECT
     count(*) FILTER (WHERE verdict = 'stale') AS stale,
     count(*) FILTER (WHERE verdict = 'failed') AS failed,
     count(*) FILTER (WHERE verdict = 'reconnect') AS reconnect,
-    count(*) FILTER (WHERE verdict IN ('leaking', 'held')) AS "leaking or held",
+    count(*) FILTER (WHERE verdict IN ('leaking', 'held')) AS leaks,
     count(*) FILTER (WHERE verdict = 'disabled') AS disabled
 FROM masked_login
 WHERE COALESCE(institution, 'unknown') IN ($institution) AND COALESCE(error_code, 'none') IN ($code)
@@ -43,7 +43,7 @@ ORDER BY 1
 
 -- name: silently_stale
 -- Refreshed by nobody, and no error says why.
-SELECT login, institution, extract(epoch FROM $__timeTo()::timestamptz - refreshed_at) AS "last refreshed"
+SELECT login, institution, extract(epoch FROM $__timeTo()::timestamptz - refreshed_at) AS refreshed
 FROM masked_login
 WHERE verdict = 'stale' AND COALESCE(institution, 'unknown') IN ($institution) AND COALESCE(error_code, 'none') IN ($code)
 ORDER BY refreshed_at NULLS FIRST
@@ -93,7 +93,8 @@ CROSS JOIN LATERAL (
         ('verdict', verdict || ': ' || reason),
         ('for', to_char($__timeTo()::timestamptz - verdict_since, 'FMDD "d" FMHH24 "h"')),
         ('institution', institution),
-        ('active client', CASE WHEN active THEN 'yes' ELSE 'none since ' || to_char(inactive_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') END),
+        ('active client', CASE WHEN active THEN 'yes' ELSE 'none' END),
+        ('inactive since', to_char(inactive_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')),
         ('error', error_code),
         ('last refreshed', to_char(refreshed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')),
         ('last cached call', to_char(cached_call_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')),

@@ -273,7 +273,7 @@ def _failures() -> tuple[Cell, ...]:
                 [asked(_cleared_by(disposition), words) for disposition, (words, _) in _CLEARED_BY.items()],
                 Look(stacked=True, colours=dict(_CLEARED_BY.values())),
             ),
-            5,
+            4,
         ),
         (
             graph(
@@ -281,7 +281,7 @@ def _failures() -> tuple[Cell, ...]:
                 [asked(f"{by_code} and on (error_code) {most}", "{{error_code}}")],
                 Look(legend_table=True),
             ),
-            9,
+            10,
         ),
         (graph(before, [asked(_FAILED, "now"), asked(_DAY_BEFORE, "a day before")], Look(dashed=["a day before"])), 4),
         (

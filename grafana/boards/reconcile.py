@@ -214,8 +214,8 @@ def _routine() -> tuple[Cell, ...]:
     )
     spare = Saying(
         id=18,
-        title="Time to spare before the vendor's night",
-        unit="h",
+        title="Hours to spare before the vendor's night",
+        unit="none",
         description="Deadline less expected end, at the rate in force; below zero logins are left out.",
     )
     lapse = Saying(

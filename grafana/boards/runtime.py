@@ -156,7 +156,8 @@ def _scrapes() -> tuple[Cell, ...]:
         description="Version by copy; two versions for more than a rollout means that one was left behind.",
     )
     reloaded = f"min({metric('refreshd_config_last_reload_successful')})"
-    versions = f"max by (instance, version, revision) ({metric('refreshd_build_info')})"
+    brief = f'label_replace({metric("refreshd_build_info")}, "revision", "$1", "revision", "(.{{12}}).*")'
+    versions = f"max by (instance, version, revision) ({brief})"
     words = {"1": ("taken", GREEN), "0": ("refused", RED)}
     return (
         (graph(took, [asked(metric("scrape_duration_seconds"), "{{instance}}")]), 5),

@@ -70,18 +70,20 @@ def test_alerts_fired_during_the_fortnight_and_plans_were_held(fortnight: Lived)
 @pytest.mark.skipif(NODE is None or NPM is None, reason="node or npm not found: apt-get install nodejs npm")
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium not found: apt-get install chromium")
 @pytest.mark.parametrize("uid", UIDS)
-def test_every_panel_is_drawn(fortnight: Lived, drawing_page: Path, uid: str) -> None:
+def test_every_panel_is_drawn_and_no_legend_and_no_cell_is_cut(fortnight: Lived, drawing_page: Path, uid: str) -> None:
     shown = input_of(answering(fortnight, uid))
     with browser() as chromium:
         page = drawn(chromium, drawing_page, shown)
         drawn_ids = {int(each.get_attribute("data-panel") or 0) for each in page.query_selector_all("[data-panel]")}
         nothing = [each.get_attribute("data-nothing") for each in page.query_selector_all("[data-nothing]")]
         blank = page.evaluate(_BLANK)
+        cut = page.evaluate(_CUT)
     assert drawn_ids == {
         panel["id"] for panel in answering(fortnight, uid).dashboard["panels"] if panel["type"] != "row"
     }
     assert nothing == []
     assert blank == []
+    assert cut == []
 
 
 _BLANK = """() => [...document.querySelectorAll('[data-panel]')]
@@ -95,3 +97,10 @@ _BLANK = """() => [...document.querySelectorAll('[data-panel]')]
     })
     .map((panel) => panel.dataset.panel)"""
 """Panels on which nothing is painted."""
+
+_CUT = """() => [...document.querySelectorAll('[data-kind=timeseries] *, [data-kind=table] *:not([role=columnheader])')]
+    .filter((each) => each.clientWidth > 0 && getComputedStyle(each).overflowX !== 'visible')
+    .filter((each) => each.scrollWidth > each.clientWidth + 1
+        || each.closest('[data-kind=timeseries]') && each.scrollHeight > each.clientHeight + 1)
+    .map((each) => [each.closest('[data-panel]').dataset.panel, each.innerText.slice(0, 80)])"""
+"""Legends that are scrolled, and cells and headings of tables that are wider than their columns. A list may be longer than its panel."""

@@ -25,7 +25,6 @@ _UNITS = frozenset(
         "short",
         "s",
         "m",
-        "h",
         "ms",
         "bytes",
         "percentunit",

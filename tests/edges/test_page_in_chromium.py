@@ -201,7 +201,7 @@ def test_an_operator_asks_for_an_undoing_by_keyboard_alone(browser: Browser, her
         page.get_by_role("link", name="Undo…").press("Enter")
         sign_in(page)
         expect(page.get_by_role("heading", level=1)).to_have_text("Undo this plan?")
-        expect(page.get_by_text("left off: no active client")).to_be_visible()
+        expect(page.get_by_text("24 logins: left off: no active client")).to_be_visible()
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         page.get_by_label("Why?").press_sequentially("the list lacked one region")

@@ -169,10 +169,9 @@ class WorkQueue:
             except WritesPaused:
                 self._forget(conversation)
             except RowsLocked:
-                if (
-                    not self.agenda.at_once
-                ):  # `once` waits for nobody's lock: the login stays busy, and as due as it was
-                    self._waiting.put(conversation, _LOCKED_SECONDS)
+                if self.agenda.at_once:
+                    continue  # `once` waits for nobody's lock: the login stays busy, and as due as it was
+                self._waiting.put(conversation, _LOCKED_SECONDS)
         return None
 
     async def _may_go_on(self, conversation: Conversation) -> bool:

@@ -186,7 +186,7 @@ _WIDTHS = {
     "login": 95,
     "institution": 160,
     "at": 105,
-    "since": 105,
+    "for": 75,
     "operation": 165,
     "fact": 115,
     "status": 60,
@@ -206,11 +206,10 @@ def _list(say: Saying, sql: str) -> table.Panel:
         .show_header(True)
         .cell_height(kinds.TableCellHeight.SM)
     )
-    for name in ("refreshed", "lapses in", "without a client"):
+    for name in ("refreshed", "for", "lapses in", "without a client"):
         panel = panel.override_by_name(name, [model.DynamicConfigValue(id_val="unit", value="dtdurations")])
     panel = panel.override_by_name("took", [model.DynamicConfigValue(id_val="unit", value="s")])
-    for name in ("at", "since"):
-        panel = panel.override_by_name(name, [model.DynamicConfigValue(id_val="unit", value="time:MM-DD HH:mm")])
+    panel = panel.override_by_name("at", [model.DynamicConfigValue(id_val="unit", value="time:MM-DD HH:mm")])
     for name, width in _WIDTHS.items():
         panel = panel.override_by_name(name, [model.DynamicConfigValue(id_val="custom.width", value=width)])
     link = {

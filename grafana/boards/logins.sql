@@ -51,7 +51,7 @@ LIMIT 100
 
 -- name: waiting_for_users
 -- Whose users must go through Flinks Connect again.
-SELECT login, institution, error_code AS code, verdict_since AS since
+SELECT login, institution, error_code AS code, extract(epoch FROM $__timeTo()::timestamptz - verdict_since) AS "for"
 FROM masked_login
 WHERE verdict = 'reconnect' AND COALESCE(institution, 'unknown') IN ($institution) AND COALESCE(error_code, 'none') IN ($code)
 ORDER BY verdict_since DESC

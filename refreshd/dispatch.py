@@ -6,7 +6,7 @@ leaves this module as an exception.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -157,6 +157,7 @@ class Dispatcher:
         orphans = None
         if turn.report is not None:
             orphans = await self._merge(turn.report)
+            turn = replace(turn, gave_up=orphans is None)
         self._on_settled(Settled(conversation=conversation, turn=turn, orphans=orphans))
         _narrate(conversation, turn)
         if turn.following is not None:
@@ -178,7 +179,6 @@ class Dispatcher:
             return await self._ledger.record_report(report, term=self._leadership.term)
         except RowsLocked as error:
             _log.warning("report_not_merged", error=error.message)
-            self._queue.rest_report(REPORT_RESTS_SECONDS)
             return None
 
     def _note_error(self, conversation: Conversation, error: FlinksError, turn: Turn) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import structlog
+
 from refreshd import policies
 from refreshd.access import check_schema, open_ledger, reached, sessions_for_work
 from refreshd.core import timing
@@ -25,6 +27,8 @@ from refreshd.ports import Clock, PassRecord
 from refreshd.restraint import recalled
 from refreshd.settings import Settings
 from refreshd.tenure import held
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +159,16 @@ async def _work(settings: Settings, url: str, lease: Lease, tally: Tally, clock:
         if not await leading.feed.read():
             tally.failures += 1
         await leading.engine.run_until_idle()
+        _tell_of_locked(leading, tally)
+
+
+def _tell_of_locked(leading: Leading, tally: Tally) -> None:
+    """What somebody's lock has kept us from to the very end is due still, and no call speaks of it."""
+    locked = leading.queue.locked | leading.queue.left
+    for login_id in sorted(locked):
+        error, hint = "another transaction holds its row of the ledger", "look for it in pg_stat_activity"
+        _log.warning("login_given_up", login_id=str(login_id), error=error, hint=hint)
+    tally.failures += len(locked)
 
 
 def _result(tally: Tally, clock: Clock) -> OnceResult:

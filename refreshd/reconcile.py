@@ -223,8 +223,8 @@ class Reconciler:
         with tally.phase("apply"):
             stored = await self._ledger.intend(plan, now=this.now, pass_id=this.pass_id, term=this.term)
             tally.intended += stored
-            # Where somebody else holds all of these, a pass that followed at once would find the same ones, and so would the one after it.
-            tally.more = tally.more or (stored > 0 and len(plan.plan.changes) >= PLANNED_AT_ONCE)
+            # Where somebody else holds most of these, a pass that followed at once would find the same ones, and so would the one after it.
+            tally.more = tally.more or 2 * stored >= PLANNED_AT_ONCE
 
     async def _hold(self, this: _Pass, change: Change, withheld: Withheld, tally: _Tally) -> None:
         """Withhold all that waits as one plan; its id comes from a walk in chunks, its members are marked set-wise."""

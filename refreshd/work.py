@@ -49,7 +49,8 @@ class WorkQueue:
         self.pass_id: PassId | None = None
         self.busy: set[LoginId] = set()
         self.taken = 0
-        self._locked: set[LoginId] = set()
+        self.locked: set[LoginId] = set()  # due, and kept from us by somebody's lock, since the last wake-up
+        self.left: set[LoginId] = set()  # by `once`, for the same reason, to its end
         self._ledger = ledger
         self._leadership = leadership
         self.clock = clock
@@ -87,7 +88,7 @@ class WorkQueue:
         """Something may have become due: ask every source again."""
         self._wakes += 1
         self._empty.clear()
-        self._locked.clear()
+        self.locked.clear()
         self._idle.clear()
         self._lanes.clear()
         self._woken.set()
@@ -169,9 +170,10 @@ class WorkQueue:
             except WritesPaused:
                 self._forget(conversation)
             except RowsLocked:
-                if self.agenda.at_once:
-                    continue  # `once` waits for nobody's lock: the login stays busy, and as due as it was
-                self._waiting.put(conversation, _LOCKED_SECONDS)
+                if self.agenda.at_once:  # `once` waits for nobody's lock: the login stays busy, and as due as it was
+                    self.left.add(conversation.subject)
+                else:
+                    self._waiting.put(conversation, _LOCKED_SECONDS)
         return None
 
     async def _may_go_on(self, conversation: Conversation) -> bool:
@@ -202,7 +204,7 @@ class WorkQueue:
         if not self.agenda.writes or not self._may_call(*self.agenda.terms.change_credentials):
             return None
         while due := await self._ledger.due_changes(
-            now=self.clock.now(), reassert=reassert, busy=self.busy | self._locked, limit=1
+            now=self.clock.now(), reassert=reassert, busy=self.busy | self.locked, limit=1
         ):
             conversation = await self._unless_locked(due[0].evidence.login_id, self._second_look(due[0]))
             if conversation is not None:
@@ -215,7 +217,7 @@ class WorkQueue:
         try:
             return await work
         except RowsLocked:
-            self._locked.add(login_id)
+            self.locked.add(login_id)
         except WritesPaused:
             pass
         return None

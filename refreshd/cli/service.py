@@ -27,7 +27,7 @@ from refreshd.logs import configure_logging
 from refreshd.once import OnceResult, run_once
 from refreshd.orders import Orders
 from refreshd.overview import said_of_pause
-from refreshd.settings import LogFormat, Settings
+from refreshd.settings import LogFormat, Settings, load_settings
 
 _FAILURES = 1
 
@@ -57,7 +57,7 @@ async def _serve(settings: Settings, config: Path | None) -> Drained | None:
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, orders.ask_to_stop)
     loop.add_signal_handler(signal.SIGHUP, orders.ask_to_reload)
-    return await Daemon(settings, read_settings=lambda: full_settings(config)).run(orders)
+    return await Daemon(settings, read_settings=lambda: load_settings(require_flinks=True, config=config)).run(orders)
 
 
 def once(*, config: Config = None, as_json: AsJson = False) -> None:
@@ -133,7 +133,7 @@ def _judge(result: OnceResult) -> None:
     if result.failures:
         raise _SomeFailed(
             f"{phrases.counted(result.failures, 'piece')} of work could not be done now; each is tried again by itself",
-            hint="`refreshd logins --verdict failed` and `refreshd explain LOGIN_ID` say why",
+            hint="the log names each; `refreshd logins --verdict failed` and `refreshd explain LOGIN_ID` say why",
         )
 
 

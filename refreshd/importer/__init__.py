@@ -19,6 +19,7 @@ from refreshd.importer.merge import (
     ImportResult,
     ImportTerms,
     batched,
+    lists_merged,
     lock,
     look_through,
     mark_source_read,
@@ -42,9 +43,10 @@ async def import_file(
     """Merge a CSV file; `progress` hears, on another thread, how many bytes were read."""
     listing = await asyncio.to_thread(CsvListing, file, progress)
     async with _session(url, schema) as session:
+        begun_after = await lists_merged(session)
         await stage(session, batched(listing.rows()))
         await look_through(session, listing.faults)
-        async with _transaction(session, Word.IMPORT):
+        async with _transaction(session, Word.IMPORT, begun_after):
             return await merge(session, terms, ignored_columns=listing.columns.ignored)
 
 
@@ -65,10 +67,11 @@ async def import_source(
     this; a little later than `limit_seconds` the source's server stops by itself.
     """
     async with _session(url, schema) as session:
+        begun_after = await lists_merged(session)
         async with open_source(source_url, query, limit_seconds, progress) as listing:
             await stage(session, listing.links())
         await look_through(session, listing.faults)
-        async with _transaction(session, Write.MERGE_SOURCE):
+        async with _transaction(session, Write.MERGE_SOURCE, begun_after):
             await keep_out_successors(session, term)
             result = await merge(session, terms, ignored_columns=listing.columns.ignored)
             await mark_source_read(session, terms.now)
@@ -87,11 +90,11 @@ async def _session(url: str, schema: str) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def _transaction(session: Connection, step: Transaction) -> AsyncIterator[None]:
-    """Two lists are never merged at the same time; who waits for another one to be merged holds nothing yet."""
+async def _transaction(session: Connection, step: Transaction, begun_after: int) -> AsyncIterator[None]:
+    """Two lists are never merged at the same time, nor one after another that began later; who waits for one holds nothing yet."""
     transaction = session.transaction()
     await transaction.start()
-    await lock(session)
+    await lock(session, begun_after=begun_after)
     yield
     crash.reach(step.uncommitted)
     await transaction.commit()

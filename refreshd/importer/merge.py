@@ -86,9 +86,19 @@ async def look_through(session: Connection, faults: Faults) -> None:
     faults.refuse()
 
 
-async def lock(session: Connection) -> None:
-    """For the rest of the session's transaction."""
+async def lists_merged(session: Connection) -> int:
+    """How many lists the ledger has taken so far."""
+    return int(await session.fetchval(*_queries()["lists_merged"]()))
+
+
+async def lock(session: Connection, *, begun_after: int) -> None:
+    """For the rest of the session's transaction. Raises InputRejected where a list was merged since ours began to be read."""
     await session.fetchval(*_queries()["lock"]())
+    if await lists_merged(session) != begun_after:
+        raise InputRejected(
+            "another client list was merged while this one was read, and may be newer; nothing was changed",
+            hint="read it again: the source query is by itself, a minute from now",
+        )
 
 
 async def _find_contradictions(session: Connection, faults: Faults) -> None:
@@ -110,6 +120,9 @@ async def merge(session: Connection, terms: ImportTerms, *, ignored_columns: tup
     changed = [await _count(session, name) for name in ("add_clients", "change_clients", "add_links", "change_links")]
     absent = [await _count(session, name) for name in _ABSENT] if terms.full else [0, 0]
     turned = await session.fetchrow(*_queries()["turned"]())
+    await session.execute(
+        *_queries()["count_list"]()
+    )  # last: whoever decides about a plan locks logins before the landmark
     return ImportResult(
         rows=await _count(session, "staged"),
         duplicates=await _count(session, "duplicates"),

@@ -16,6 +16,7 @@ _FIXED = (
     "listen",
     "log_format",
     "scaled_dates",
+    "crash_at",
 )
 
 

@@ -14,7 +14,7 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 
 from refreshd import overview as overviews
 from refreshd import phrases, story
-from refreshd.core.errors import DependencyDown
+from refreshd.core.errors import DependencyDown, RowsLocked
 from refreshd.handle import handle_of
 from refreshd.web.doors import Doors
 from refreshd.web.pages import Pages
@@ -133,7 +133,8 @@ async def _in_plain_words(request: web.Request, handler: Handler) -> web.StreamR
     except Unknown as unknown:
         return message(request, HTTPStatus.NOT_FOUND, "Not found", str(unknown))
     except DependencyDown as error:
-        return message(request, HTTPStatus.SERVICE_UNAVAILABLE, "The ledger is away", error.message, error.hint)
+        title = "The ledger is busy" if isinstance(error, RowsLocked) else "The ledger is away"
+        return message(request, HTTPStatus.SERVICE_UNAVAILABLE, title, error.message, error.hint)
 
 
 def message(request: web.Request, status: HTTPStatus, title: str, words: str, hint: str = "") -> web.Response:

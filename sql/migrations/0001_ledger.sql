@@ -355,6 +355,8 @@ CREATE TABLE landmark (
     accepted_logins bigint,
     accepted_active bigint,
     source_read_at timestamptz,
+    -- client lists merged so far, so that one that was read meanwhile is known to be older
+    lists_merged bigint NOT NULL DEFAULT 0,
     CHECK ((accepted_at IS NULL) = (accepted_active IS NULL)),
     CHECK ((accepted_at IS NULL) = (accepted_logins IS NULL))
 );

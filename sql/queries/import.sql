@@ -202,6 +202,16 @@ FROM staged_link;
 SELECT landmark.source_read_at
 FROM landmark;
 
+-- name: lists_merged()$
+-- How many client lists were merged so far.
+SELECT landmark.lists_merged
+FROM landmark;
+
+-- name: count_list()!
+-- One more was merged.
+UPDATE landmark
+SET lists_merged = lists_merged + 1;
+
 -- name: mark_source_read(now)!
 -- The source query was merged now.
 UPDATE landmark

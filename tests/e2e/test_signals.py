@@ -175,3 +175,17 @@ async def test_what_outlives_the_grace_is_cut_off_and_tried_again_by_the_next(da
         here.flinks.faults.clear()
         assert (await here.once()).failures == 0
         assert set((await here.verdicts()).values()) == {"fresh"}
+
+
+async def test_no_hangup_arms_the_kill_switch_of_the_tests(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "refreshd.toml"
+    async with world(database_url, active=3) as here:
+        env = _write(file, max_disable_count=7) | {"REFRESHD_PASS_INTERVAL": "1s"}
+        async with here.started("run", env=env) as daemon:
+            await daemon.logged("pass_finished")
+            _write(file, max_disable_count=7, crash_at="finish_pass.committed")
+            daemon.hang_up()
+            assert "REFRESHD_CRASH_AT" in str((await daemon.logged("settings_refused"))["error"])
+            await daemon.logged("pass_finished", count=len(daemon.lines("pass_finished")) + 2)
+            daemon.terminate()
+            assert (await daemon.ended()).code == 0

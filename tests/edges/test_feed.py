@@ -231,8 +231,41 @@ async def test_a_source_query_that_hangs_keeps_neither_an_operators_import_nor_a
             assert (await import_file(clients, url=database_url, schema=SCHEMA, terms=terms)).clients_added == 1
             await take_lease(company)
         held = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'refreshd import' AND xact_start IS NOT NULL"
-        assert await company.fetchval(held) == 0
+        async with asyncio.timeout(20):
+            while await company.fetchval(held):  # noqa: ASYNC110 - a statement that is just being run
+                await asyncio.sleep(0.02)
         reading.cancel()
+
+
+async def test_of_two_client_lists_the_one_that_began_before_the_other_was_merged_is_read_again(
+    feed: Feed, company: Connection, database_url: str, tmp_path: Path
+) -> None:
+    """Ann is back, says a file, while the query reads that she is gone."""
+    ann = "11111111-1111-4111-8111-111111111111"
+    await company.execute("INSERT INTO company.customer VALUES ('ann', $1::text::uuid, true)", ann)
+    (tmp_path / "source.sql").write_text(f"{QUERY} CROSS JOIN (SELECT pg_sleep(2)) AS late", encoding="utf-8")
+    clients = BytesIO(f"client_id,login_id,active\nann,{ann},true\n".encode())
+    with structlog.testing.capture_logs() as lines:
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(feed.read())
+            await _until_begun(company)
+            terms = ImportTerms(now=NOW, full=False, allowance=0)
+            await import_file(clients, url=database_url, schema=SCHEMA, terms=terms)
+    assert not reading.result()
+    (refused,) = [line["error"] for line in lines if line["event"] == "source_refused"]
+    assert "another client list was merged" in refused
+    assert await company.fetchval("SELECT active FROM client WHERE client_id = 'ann'")
+
+    await company.execute("UPDATE company.customer SET gone = false WHERE customer = 'ann'")
+    assert await feed.read()
+    assert sum((await active_logins(company)).values()) == LOGINS + 1
+
+
+async def _until_begun(company: Connection) -> None:
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%AS late%' AND pid <> pg_backend_pid()"
+    async with asyncio.timeout(40):
+        while not await company.fetchval(asked):  # noqa: ASYNC110 - the server's own time
+            await asyncio.sleep(0.02)
 
 
 async def test_a_source_query_of_a_process_that_was_killed_ends_at_its_server_too(

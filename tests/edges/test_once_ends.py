@@ -108,10 +108,31 @@ def test_a_change_whose_token_was_minted_before_somebody_locked_its_login_is_lef
     acme.flinks.faults.clear()
     acme.sql("UPDATE login SET change_not_before = NULL")
     with held(acme, "SELECT FROM login WHERE login_id = $1 FOR UPDATE", leaver):
-        refreshd("once", env=env)
+        ran = refreshd("once", env=env)
         assert leaver in scheduled(acme)
+    assert (ran.code, ran.err.count('"login_given_up"')) == (1, 1), ran.words
     assert refreshd("once", env=env).code == 0
     assert leaver not in scheduled(acme)
+
+
+def test_a_leak_whose_row_somebody_holds_all_the_while_is_not_passed_over_in_silence(acme: Company) -> None:
+    leaver = leave(acme)
+    acme.flinks.add_faults(["html_502@SetScheduledRefresh"])
+    refreshd("once", env=acme.env)
+    acme.flinks.faults.clear()
+    acme.sql("UPDATE login SET change_not_before = NULL")
+    with held(acme, "SELECT FROM login WHERE login_id = $1 FOR UPDATE", leaver):
+        ran = refreshd("once", env=acme.env)
+    assert leaver in scheduled(acme)
+    assert (ran.code, ran.err.count('"login_given_up"')) == (1, 1), ran.words
+    assert leaver in ran.err
+
+
+def test_a_report_that_meets_somebodys_lock_counts_as_work_put_off(acme: Company) -> None:
+    acme.sql("UPDATE landmark SET reported_at = NULL")
+    with held(acme, "LOCK TABLE orphan IN EXCLUSIVE MODE"):
+        ran = refreshd("once", env=acme.env)
+    assert (ran.code, ran.err.count('"report_not_merged"')) == (1, 1), ran.words
 
 
 def test_a_ledger_that_takes_no_results_ends_it_with_4_and_what_was_learned_is_still_due(acme: Company) -> None:

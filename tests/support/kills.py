@@ -193,9 +193,8 @@ class Campaign:
             await self._many_leave()
         if point.startswith(f"{Word.ASK_UNDO}."):
             await self.here.once(**_UNCAPPED)
-        if point.startswith(f"{Write.UNDO}.") and not await self.company.undo():
-            await self.here.once(**_UNCAPPED)
-            assert await self.company.undo()
+        if point.startswith(f"{Write.UNDO}."):
+            await self._have_a_plan_undone()
         await self.company.leave(12 if point.startswith(f"{Write.HOLD}.") else 2)
         if word_at(point) not in {Word.APPROVE, Word.REJECT}:
             await self.company.approve()
@@ -229,6 +228,15 @@ class Campaign:
             self.here.forward(8 * DAY)
             await self._bury()
             has_left = await self.company.many_leave(LARGE)
+
+    async def _have_a_plan_undone(self) -> None:
+        """In a company's first life the first plan is held still, and none is over."""
+        for _ in range(3):
+            if await self.company.undo():
+                return
+            await self.company.approve()
+            await self.here.once(**_UNCAPPED)
+        assert await self.company.undo()
 
     async def _have_a_credential_refused(self) -> None:
         self.here.flinks.add_faults(["deny@GenerateAuthorizeToken"])

@@ -46,7 +46,7 @@ async def import_file(
         begun_after = await lists_merged(session)
         await stage(session, batched(listing.rows()))
         await look_through(session, listing.faults)
-        async with _transaction(session, Word.IMPORT, begun_after):
+        async with _transaction(session, Word.IMPORT, begun_after=begun_after):
             return await merge(session, terms, ignored_columns=listing.columns.ignored)
 
 
@@ -71,7 +71,7 @@ async def import_source(
         async with open_source(source_url, query, limit_seconds, progress) as listing:
             await stage(session, listing.links())
         await look_through(session, listing.faults)
-        async with _transaction(session, Write.MERGE_SOURCE, begun_after):
+        async with _transaction(session, Write.MERGE_SOURCE, begun_after=begun_after):
             await keep_out_successors(session, term)
             result = await merge(session, terms, ignored_columns=listing.columns.ignored)
             await mark_source_read(session, terms.now)
@@ -90,7 +90,7 @@ async def _session(url: str, schema: str) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def _transaction(session: Connection, step: Transaction, begun_after: int) -> AsyncIterator[None]:
+async def _transaction(session: Connection, step: Transaction, *, begun_after: int) -> AsyncIterator[None]:
     """Two lists are never merged at the same time, nor one after another that began later; who waits for one holds nothing yet."""
     transaction = session.transaction()
     await transaction.start()

@@ -206,7 +206,7 @@ class Campaign:
         if not (fate.point or "").startswith(f"{Write.MERGE_SOURCE}."):
             yield {}
             return
-        client = self.company.somebody()
+        client = await self.company.somebody()
         await self.here.sql.execute(_LIST)
         await self.here.sql.execute("UPDATE public.client_list SET active = false WHERE client_id = $1", client)
         with TemporaryDirectory(prefix="refreshd-source-") as home:

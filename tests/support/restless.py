@@ -68,9 +68,10 @@ class Restless:
             leaving.append(client)
         return False
 
-    def somebody(self) -> str:
-        """A client that is there."""
-        return self.chance.choice(self._here())
+    async def somebody(self) -> str:
+        """A client that is there, and was not inactive from the start either."""
+        rows = await self.here.sql.fetch("SELECT client_id FROM client WHERE active ORDER BY client_id")
+        return self.chance.choice([str(row["client_id"]) for row in rows])
 
     def _here(self) -> list[str]:
         return sorted({link.client_id for link in self.here.company.links} - set(self.gone))

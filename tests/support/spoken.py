@@ -118,7 +118,7 @@ class Operator:
 
     async def _import(self) -> Order:
         """One client has left, says the list."""
-        client = self.company.somebody()
+        client = await self.company.somebody()
         links = [link for link in self.here.company.links if link.client_id == client]
         lines = ["client_id,login_id,active", *(f"{client},{link.login_id},false" for link in links)]
         file = self.home / "clients.csv"

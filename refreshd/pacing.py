@@ -274,8 +274,13 @@ class Budget:
         return -inf if len(self._sent) < rate else self._sent[-rate] + WINDOW_SECONDS
 
     def _next_opening(self) -> float:
-        """When all allows a permit: the rest that somebody wished for meanwhile, the window, and the slot of a lowered rate."""
-        slot_opens_at = self._handed_out_at + self.slot_seconds if self.throttle.lowered else -inf
+        """When all allows a permit: the rest that somebody wished for meanwhile, the window, and the slot of a lowered rate.
+
+        The slots of the setting are the ledger's to keep apart; where there is none, they are ours: the limiter counts from a permit that
+        the window then kept waiting, so two of them may be closer.
+        """
+        keeps_apart = self.throttle.lowered or self._leadership is None
+        slot_opens_at = self._handed_out_at + self.slot_seconds if keeps_apart else -inf
         return max(self._opens_at_seconds or -inf, self._window_opens_at, slot_opens_at)
 
     def _adopt(self, throttle: Throttle) -> None:

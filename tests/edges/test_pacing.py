@@ -53,6 +53,7 @@ DELAYS = st.lists(st.floats(0, 3), min_size=1, max_size=20)
 @example(rate=30, pauses=[0.0], delays=[0.99, *([0.0] * 40)], restarts=[29], workers=1)
 @example(rate=30, pauses=[0.0], delays=[0.99, *([0.0] * 40)], restarts=[14, 14], workers=1)
 @example(rate=6000, pauses=[0.0], delays=[0.99, 0.0], restarts=[1, 1, 1], workers=4)
+@example(rate=2, pauses=[0.0], delays=[0.875, 0.0], restarts=[3], workers=3)
 def test_no_minute_sees_more_calls_than_the_rate(
     rate: int, pauses: list[float], delays: list[float], restarts: list[int], workers: int
 ) -> None:

@@ -17,17 +17,22 @@ SET state = 'rejected', rejected_at = :now, rejection_reason = :reason,
 WHERE plan_id = :undone AND state <> 'rejected'
     AND (
         EXISTS (SELECT FROM login WHERE login.plan_id = plan.plan_id)
-        OR EXISTS (SELECT FROM login WHERE login.intent = 'disable' AND NOT login.intent_reasserts AND login.intent_plan_id = plan.plan_id)
+        OR EXISTS (
+            SELECT FROM login
+            WHERE NOT login.active AND login.intent = 'disable' AND NOT login.intent_reasserts AND login.intent_plan_id = plan.plan_id
+        )
     )
 RETURNING plan_id;
 
 -- name: bind_rest(undone)!
 -- What is intended of a plan that went at once belongs to it from now on, so that the second look finds it rejected, and no other plan
 -- takes it up.
+-- Not the login of a client who has just returned: its intent is withdrawn, and a plan of enables must be free to take it up.
 WITH locked AS (
     SELECT login.login_id
     FROM login
-    WHERE login.intent = 'disable' AND NOT login.intent_reasserts AND login.intent_plan_id = :undone AND login.plan_id IS NULL
+    WHERE NOT login.active AND login.intent = 'disable' AND NOT login.intent_reasserts AND login.intent_plan_id = :undone
+        AND login.plan_id IS NULL
     ORDER BY login.login_id
     FOR NO KEY UPDATE
 )

@@ -250,6 +250,25 @@ def test_a_small_plan_that_went_at_once_sends_nothing_more_either(acme: Company)
     assert {row["login_id"] for row in acme.sql(events, plan["plan_id"])} == left
 
 
+def test_a_client_who_returned_before_the_undoing_is_not_left_under_the_plan_that_was_undone(acme: Company) -> None:
+    """Its disable is intended still, and may have taken effect: what covers it for good could never be enabled again."""
+    leave(acme, 4)
+    acme.flinks.add_faults(["html_502@SetScheduledRefresh:0.5"])
+    refreshd("once", env=acme.env)
+    acme.flinks.faults.clear()
+    left = acme.sql("SELECT login_id::text, intent_plan_id FROM login WHERE intent IS NOT NULL")
+    returned = (
+        "UPDATE client SET active = true WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = $1)"
+    )
+    acme.sql(returned, left[0]["login_id"])
+    assert acme.sql("SELECT FROM login WHERE active AND intent = 'disable'")
+
+    undo(acme, left[0]["intent_plan_id"])
+    assert not acme.sql("SELECT FROM login WHERE active AND plan_id IS NOT NULL")
+    (state,) = acme.sql("SELECT state FROM plan WHERE plan_id = $1", left[0]["intent_plan_id"])
+    assert state["state"] == ("rejected" if len(left) > 1 else "closed")
+
+
 def test_a_login_that_somebody_locks_keeps_its_undoing_waiting_and_nothing_else(acme: Company) -> None:
     back = come_back(acme, 2)
     undo(acme)

@@ -120,9 +120,8 @@ async def merge(session: Connection, terms: ImportTerms, *, ignored_columns: tup
     changed = [await _count(session, name) for name in ("add_clients", "change_clients", "add_links", "change_links")]
     absent = [await _count(session, name) for name in _ABSENT] if terms.full else [0, 0]
     turned = await session.fetchrow(*_queries()["turned"]())
-    await session.execute(
-        *_queries()["count_list"]()
-    )  # last: whoever decides about a plan locks logins before the landmark
+    # Last: whoever decides about a plan locks logins before the landmark.
+    await session.execute(*_queries()["count_list"]())
     return ImportResult(
         rows=await _count(session, "staged"),
         duplicates=await _count(session, "duplicates"),

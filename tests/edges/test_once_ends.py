@@ -60,22 +60,13 @@ def held(acme: Company, statement: str, *values: object) -> Iterator[None]:
 
 def leave(acme: Company) -> str:
     """The client of one login leaves; returns the login."""
-    login_id = min(scheduled(acme) - acme.inactive)
-    acme.sql(
-        "UPDATE client SET active = false WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = $1)",
-        login_id,
-    )
-    gone = {row["login_id"] for row in acme.sql("SELECT login_id::text FROM login WHERE NOT active")}
-    acme.flinks.company_inactive(gone)
-    return login_id
+    leaver = min(acme.scheduled() - acme.inactive)
+    acme.leave(1)
+    return leaver
 
 
 def called(acme: Company, operation: Operation) -> set[str]:
     return {each.login_id for each in acme.flinks.audit.calls if each.operation == operation}
-
-
-def scheduled(acme: Company) -> set[str]:
-    return {each.login_id for each in acme.flinks.world.logins.values() if each.scheduled}
 
 
 def still_due(acme: Company) -> set[str]:
@@ -85,12 +76,12 @@ def still_due(acme: Company) -> set[str]:
 
 def test_a_login_that_somebody_locks_is_given_up_and_all_others_are_served(acme: Company) -> None:
     leaver = leave(acme)
-    locked = min(scheduled(acme) - acme.inactive - {leaver})
+    locked = min(acme.scheduled() - acme.inactive - {leaver})
     with held(acme, "SELECT FROM login WHERE login_id = $1 FOR UPDATE", locked):
         ran = refreshd("once", env=acme.env)
     assert (ran.code, ran.err.count('"login_given_up"')) == (1, 1), ran.words
     assert "1 piece of work could not be done now" in ran.words
-    assert leaver not in scheduled(acme)
+    assert leaver not in acme.scheduled()
     assert still_due(acme) == {locked}
     assert locked in called(acme, Operation.AUTHORIZE)
 
@@ -109,10 +100,10 @@ def test_a_change_whose_token_was_minted_before_somebody_locked_its_login_is_lef
     acme.sql("UPDATE login SET change_not_before = NULL")
     with held(acme, "SELECT FROM login WHERE login_id = $1 FOR UPDATE", leaver):
         ran = refreshd("once", env=env)
-        assert leaver in scheduled(acme)
+        assert leaver in acme.scheduled()
     assert (ran.code, ran.err.count('"login_given_up"')) == (1, 1), ran.words
     assert refreshd("once", env=env).code == 0
-    assert leaver not in scheduled(acme)
+    assert leaver not in acme.scheduled()
 
 
 def test_a_leak_whose_row_somebody_holds_all_the_while_is_not_passed_over_in_silence(acme: Company) -> None:
@@ -123,7 +114,7 @@ def test_a_leak_whose_row_somebody_holds_all_the_while_is_not_passed_over_in_sil
     acme.sql("UPDATE login SET change_not_before = NULL")
     with held(acme, "SELECT FROM login WHERE login_id = $1 FOR UPDATE", leaver):
         ran = refreshd("once", env=acme.env)
-    assert leaver in scheduled(acme)
+    assert leaver in acme.scheduled()
     assert (ran.code, ran.err.count('"login_given_up"')) == (1, 1), ran.words
     assert leaver in ran.err
 

@@ -54,10 +54,6 @@ def come_back(acme: Company, count: int) -> set[str]:
     return back
 
 
-def scheduled(acme: Company) -> set[str]:
-    return {each.login_id for each in acme.flinks.world.logins.values() if each.scheduled}
-
-
 def undo(acme: Company, plan: str | None = None, *, env: dict[str, str] | None = None) -> dict[str, Any]:
     """Nobody leads here, so it only asks, and says so."""
     ran = refreshd("undo", plan or plan_of(acme)[:8], "--reason", REASON, "--json", env=env or acme.env)
@@ -76,18 +72,6 @@ def plan_of_undo(acme: Company) -> str | None:
     assert row["planned_at"] is not None, "no pass has taken it up"
     plan_id: str | None = row["plan_id"]
     return plan_id
-
-
-def leave(acme: Company, count: int) -> set[str]:
-    """The clients of so many scheduled logins (or a few more) leave; returns all logins that nobody wants any more."""
-    leaving = sorted(scheduled(acme) - acme.inactive)[:count]
-    acme.sql(
-        "UPDATE client SET active = false WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = ANY($1))",
-        leaving,
-    )
-    gone = {row["login_id"] for row in acme.sql("SELECT login_id::text FROM login WHERE NOT active")}
-    acme.flinks.company_inactive(gone)
-    return gone
 
 
 @contextmanager
@@ -112,8 +96,8 @@ def test_it_asks_and_the_next_pass_enables_what_an_active_client_wants_and_leave
     assert not acme.sql("SELECT FROM schedule_change WHERE event = 'undone'"), "it has only asked"
 
     assert refreshd("once", env=acme.env).code == 0
-    assert scheduled(acme) >= back
-    assert not scheduled(acme) & (acme.inactive - back)
+    assert acme.scheduled() >= back
+    assert not acme.scheduled() & (acme.inactive - back)
     events = acme.sql("SELECT login_id::text, reason, plan_id, pass_id FROM schedule_change WHERE event = 'undone'")
     assert {(row["login_id"], row["reason"], row["plan_id"]) for row in events} == {
         (each, REASON, undone) for each in back
@@ -130,12 +114,12 @@ def test_an_undoing_beyond_the_caps_waits_for_approval_and_goes_then(acme: Compa
     said = undo(acme, env=tight)
     assert said["withheld"]["reason"] == "count"
     assert refreshd("once", env=tight).code == 3
-    assert not scheduled(acme) & back
+    assert not acme.scheduled() & back
     held = plan_of_undo(acme)
     assert held is not None
     assert refreshd("approve", held, "--reason", "yes", env=acme.env).code == 0
     assert refreshd("once", env=tight).code == 0
-    assert scheduled(acme) >= back
+    assert acme.scheduled() >= back
 
 
 def test_a_held_plan_of_enables_is_taken_over(acme: Company) -> None:
@@ -145,7 +129,7 @@ def test_a_held_plan_of_enables_is_taken_over(acme: Company) -> None:
     assert refreshd("once", env=tight).code == 3
     assert enabled(undo(acme)) == back
     assert refreshd("once", env=acme.env).code == 0
-    assert scheduled(acme) >= back
+    assert acme.scheduled() >= back
 
 
 def test_asked_twice_it_is_one_undoing_that_two_wanted(acme: Company) -> None:
@@ -179,7 +163,7 @@ def test_a_client_that_leaves_again_before_the_pass_drops_out(acme: Company) -> 
     acme.flinks.company_inactive(acme.inactive)
     assert refreshd("once", env=acme.env).code == 0
     assert plan_of_undo(acme) is None
-    assert not scheduled(acme) & acme.inactive
+    assert not acme.scheduled() & acme.inactive
 
 
 def test_a_login_that_clients_share_is_enabled_for_the_one_who_is_active(acme: Company) -> None:
@@ -190,12 +174,12 @@ def test_a_login_that_clients_share_is_enabled_for_the_one_who_is_active(acme: C
     said = undo(acme)
     assert said["enabled"] == [{"login_id": shared, "clients": ["the other half"]}]
     assert refreshd("once", env=acme.env).code == 0
-    assert shared in scheduled(acme)
+    assert shared in acme.scheduled()
 
 
 def test_a_plan_that_is_still_on_its_way_sends_nothing_more_from_the_moment_of_asking(acme: Company) -> None:
     """Some of its disables are confirmed, some are not."""
-    leaving = sorted(scheduled(acme) - acme.inactive)[:3]
+    leaving = sorted(acme.scheduled() - acme.inactive)[:3]
     acme.sql(
         "UPDATE client SET active = false WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = ANY($1))",
         leaving,
@@ -219,17 +203,17 @@ def test_a_plan_that_is_still_on_its_way_sends_nothing_more_from_the_moment_of_a
     (plan,) = acme.sql("SELECT state, rejection_reason FROM plan WHERE plan_id = $1", held["plan_id"])
     assert (plan["state"], plan["rejection_reason"]) == ("rejected", f"undone: {REASON}")
     acme.sql("UPDATE login SET change_not_before = NULL")
-    before = scheduled(acme)
+    before = acme.scheduled()
     refreshd("once", env=tight)
-    assert scheduled(acme) == before
+    assert acme.scheduled() == before
     withdrawn = "SELECT DISTINCT login_id FROM schedule_change WHERE plan_id = $1 AND event = 'withdrawn'"
     assert len(acme.sql(withdrawn, held["plan_id"])) == held["logins"] - len(done)
 
 
 def test_a_small_plan_that_went_at_once_sends_nothing_more_either(acme: Company) -> None:
     """It was closed from the start, and what Flinks has not confirmed of it is intended still."""
-    before = scheduled(acme)
-    gone = leave(acme, 4) - acme.inactive
+    before = acme.scheduled()
+    gone = acme.leave(4) - acme.inactive
     acme.flinks.add_faults(["html_502@SetScheduledRefresh:0.5"])
     refreshd("once", env=acme.env)
     acme.flinks.faults.clear()
@@ -242,17 +226,17 @@ def test_a_small_plan_that_went_at_once_sends_nothing_more_either(acme: Company)
     undo(acme, plan["plan_id"])
     (rejected,) = acme.sql(sent_at_once, plan["plan_id"])
     assert tuple(rejected) == ("rejected", f"undone: {REASON}")
-    stand = scheduled(acme)
+    stand = acme.scheduled()
     acme.sql("UPDATE login SET change_not_before = NULL")
     refreshd("once", env=acme.env)
-    assert scheduled(acme) == stand
+    assert acme.scheduled() == stand
     events = "SELECT DISTINCT login_id::text FROM schedule_change WHERE plan_id = $1 AND event = 'withdrawn'"
     assert {row["login_id"] for row in acme.sql(events, plan["plan_id"])} == left
 
 
 def test_a_client_who_returned_before_the_undoing_is_not_left_under_the_plan_that_was_undone(acme: Company) -> None:
     """Its disable is intended still, and may have taken effect: what covers it for good could never be enabled again."""
-    leave(acme, 4)
+    acme.leave(4)
     acme.flinks.add_faults(["html_502@SetScheduledRefresh:0.5"])
     refreshd("once", env=acme.env)
     acme.flinks.faults.clear()
@@ -272,14 +256,14 @@ def test_a_client_who_returned_before_the_undoing_is_not_left_under_the_plan_tha
 def test_a_login_that_somebody_locks_keeps_its_undoing_waiting_and_nothing_else(acme: Company) -> None:
     back = come_back(acme, 2)
     undo(acme)
-    leaver = min(leave(acme, 1) - acme.inactive)
+    leaver = min(acme.leave(1) - acme.inactive)
     with locked(acme, min(back)):
         refreshd("once", env=acme.env)
         assert [row["planned_at"] for row in acme.sql("SELECT planned_at FROM undoing")] == [None]
-        assert leaver not in scheduled(acme)
+        assert leaver not in acme.scheduled()
     assert refreshd("once", env=acme.env).code == 0
     assert plan_of_undo(acme) is not None
-    assert scheduled(acme) >= back
+    assert acme.scheduled() >= back
 
 
 def test_a_later_plan_of_the_same_logins_does_not_inherit_an_undoing(acme: Company) -> None:
@@ -287,7 +271,7 @@ def test_a_later_plan_of_the_same_logins_does_not_inherit_an_undoing(acme: Compa
     undone, back = plan_of(acme), come_back(acme, 3)
     undo(acme, undone)
     assert refreshd("once", env=acme.env).code == 0
-    assert scheduled(acme) >= back
+    assert acme.scheduled() >= back
     assert "its undoing is" in refreshd("plan", "--show", undone, env=acme.env).words.lower()
     acme.sql("UPDATE plan SET held_at = held_at + interval '1 hour' WHERE plan_id = $1", undone)
     assert "its undoing is" not in refreshd("plan", "--show", undone, env=acme.env).words.lower()
@@ -300,10 +284,10 @@ def test_during_a_pause_it_is_planned_and_not_sent(acme: Company) -> None:
     assert "vendor writes are paused" in ran.words
     refreshd("once", env=acme.env)
     assert plan_of_undo(acme) is not None
-    assert not scheduled(acme) & back
+    assert not acme.scheduled() & back
     assert refreshd("resume", env=acme.env).code == 0
     assert refreshd("once", env=acme.env).code == 0
-    assert scheduled(acme) >= back
+    assert acme.scheduled() >= back
 
 
 def test_in_observe_mode_it_is_recorded_and_waits_until_refreshd_enforces(acme: Company) -> None:
@@ -312,19 +296,19 @@ def test_in_observe_mode_it_is_recorded_and_waits_until_refreshd_enforces(acme: 
     assert "REFRESHD_MODE is observe" in undo(acme, env=observe)["waits_because"]
     refreshd("once", env=observe)
     assert [row["planned_at"] for row in acme.sql("SELECT planned_at FROM undoing")] == [None]
-    assert not scheduled(acme) & back
+    assert not acme.scheduled() & back
     assert refreshd("once", env=acme.env).code == 0
-    assert scheduled(acme) >= back
+    assert acme.scheduled() >= back
 
 
 def test_a_small_plan_that_was_never_held_can_be_found_shown_and_undone(acme: Company) -> None:
-    stays = min(scheduled(acme))
+    stays = min(acme.scheduled())
     flip = "UPDATE client SET active = NOT active WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = $1)"
     acme.sql(flip, stays)
     gone = {row["login_id"] for row in acme.sql("SELECT login_id::text FROM login WHERE NOT active")}
     acme.flinks.company_inactive(gone)
     assert refreshd("once", env=acme.env).code == 0
-    assert stays not in scheduled(acme)
+    assert stays not in acme.scheduled()
     plan = str(json.loads(refreshd("plans", "--closed", "--json", env=acme.env).out)[0]["plan_id"])
     shown = refreshd("plan", "--show", plan, env=acme.env).words
     assert "within the caps; sent at once" in shown
@@ -336,7 +320,7 @@ def test_a_small_plan_that_was_never_held_can_be_found_shown_and_undone(acme: Co
     assert ran.code == 0, ran.words
     assert "to be enabled" in ran.words
     assert refreshd("once", env=acme.env).code == 0
-    assert stays in scheduled(acme)
+    assert stays in acme.scheduled()
 
 
 def test_a_plan_that_disabled_nothing_cannot_be_undone(acme: Company) -> None:

@@ -42,6 +42,21 @@ class Company:
 
         return asyncio.run(ask())
 
+    def scheduled(self) -> set[str]:
+        """Logins that Flinks will bill tonight."""
+        return {each.login_id for each in self.flinks.world.logins.values() if each.scheduled}
+
+    def leave(self, count: int) -> set[str]:
+        """The clients of so many scheduled logins (or a few more) leave; returns all logins that nobody wants any more."""
+        leaving = sorted(self.scheduled() - self.inactive)[:count]
+        self.sql(
+            "UPDATE client SET active = false WHERE client_id IN (SELECT client_id FROM client_login WHERE login_id = ANY($1))",
+            leaving,
+        )
+        gone = {row["login_id"] for row in self.sql("SELECT login_id::text FROM login WHERE NOT active")}
+        self.flinks.company_inactive(gone)
+        return gone
+
 
 @contextmanager
 def company(database_url: str, path: Path, *, logins: int, inactive: int, rate: int = 6_000) -> Iterator[Company]:

@@ -26,14 +26,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedLogin:
-    """A login as a list shows it."""
+    """A login as a list shows it; its `code` as in `StoredLogin`."""
 
     login_id: LoginId
     verdict: VerdictName
     reason: str
     verdict_since: datetime
     institution: str | None
-    error_code: str | None
+    code: str | None
     refreshed_at: datetime | None
 
 

@@ -151,12 +151,12 @@ class Coded(Protocol):
     """Something with a vendor's code."""
 
     @property
-    def error_code(self) -> str | None: ...
+    def code(self) -> str | None: ...
 
 
 def advice(rows: Iterable[Coded]) -> tuple[tuple[str, str], ...]:
     """What each code among the rows means for who must act, by code."""
-    found = sorted({each.error_code for each in rows if each.error_code})
+    found = sorted({each.code for each in rows if each.code})
     return tuple((code, codes.meaning_of(code).advice) for code in found)
 
 

@@ -24,7 +24,7 @@ def login_as_json(each: StoredLogin) -> dict[str, object]:
         "institution": evidence.institution,
         "error_code": each.error_code,
         "disposition": each.disposition,
-        "advice": codes.meaning_of(each.error_code).advice if each.error_code else None,
+        "advice": codes.meaning_of(each.code).advice if each.code else None,
         "scheduled_refresh": evidence.flag,
         "refreshed_at": evidence.refreshed_at,
         "seen_at": seen_at(evidence),

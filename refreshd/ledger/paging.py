@@ -76,7 +76,7 @@ def _listed_login(row: Record) -> ListedLogin:
         reason=row["reason"],
         verdict_since=row["verdict_since"],
         institution=row["institution"],
-        error_code=row["error_code"],
+        code=row["code"],
         refreshed_at=row["refreshed_at"],
     )
 

@@ -18,7 +18,7 @@ from refreshd.core.caps import WINDOW
 from refreshd.core.errors import PlanUnknown
 from refreshd.core.model import LoginId, PlanId, PlanState
 from refreshd.core.plan import HeldPlan
-from refreshd.core.undo import UNDOING_WORDS
+from refreshd.core.undo import UNDOING_WORDS, Undoing
 from refreshd.inquiry import PageLedger
 from refreshd.phrases import counted
 from refreshd.web.desk import DecidingLedger, Desk, Session
@@ -32,6 +32,15 @@ _NAMED = 5
 _BEHIND_DOORS = re.compile(r"/(plans/[0-9a-f]+/(approve|reject|undo)|writes/(pause|resume))")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    """One of the logins that a question is about, and what becomes of it. Not `is_known`: the ledger has no page of it any more."""
+
+    login_id: LoginId
+    words: str
+    is_known: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Question:
     """What the page asks before it lets a decision go: its heading, what follows from it, and the words on the button."""
@@ -40,8 +49,8 @@ class _Question:
     consequences: tuple[str, ...]
     button: str
     is_grave: bool = False
-    logins: tuple[tuple[LoginId, str], ...] = ()
-    """The first of those that it is about, and what becomes of each."""
+    logins: tuple[_Named, ...] = ()
+    """The first of those that it is about."""
 
 
 class Doors:
@@ -230,7 +239,14 @@ async def _undoing(ledger: PageLedger, undone: PlanId) -> _Question:
         ),
         "Undo the plan",
         is_grave=True,
-        logins=tuple((each.login_id, UNDOING_WORDS[each.outcome]) for each in first),
+        logins=tuple(
+            _Named(
+                login_id=each.login_id,
+                words=UNDOING_WORDS[each.outcome],
+                is_known=each.outcome is not Undoing.FORGOTTEN,
+            )
+            for each in first
+        ),
     )
 
 

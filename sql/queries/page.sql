@@ -2,11 +2,11 @@
 
 -- name: listed(verdict, institution, code, first, last, after, limit)
 -- The next logins of a verdict by LoginId, of those that begin between the two.
-SELECT login_id, verdict, reason, verdict_since, institution, error_code, refreshed_at
+SELECT login_id, verdict, reason, verdict_since, institution, COALESCE(refused_code, error_code) AS code, refreshed_at
 FROM login
 WHERE verdict = :verdict AND login_id > :after AND login_id >= :first AND login_id <= :last
     AND (:institution::text IS NULL OR institution = :institution)
-    AND (:code::text IS NULL OR error_code = :code)
+    AND (:code::text IS NULL OR COALESCE(refused_code, error_code) = :code)
 ORDER BY login_id
 LIMIT :limit;
 

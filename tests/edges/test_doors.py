@@ -214,13 +214,15 @@ async def test_a_plan_that_disabled_something_is_undone_by_asking_the_leader(
     )
     await connection.execute(
         "INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id)"
-        " VALUES ($1, 'disable', 'confirmed', $2, 'leaking', $3)",
-        login_id(1), NOW, PLAN,
+        " VALUES ($1, 'disable', 'confirmed', $3, 'leaking', $4), ($2, 'disable', 'confirmed', $3, 'leaking', $4)",
+        login_id(1), login_id(99), NOW, PLAN,
     )  # fmt: skip
     assert f'href="/plans/{PLAN}/undo"' in (await browser.get(f"/plans/{PLAN}"))[1]
     _, text = await browser.get(f"/plans/{PLAN}/undo")
     assert "1 login: left off: no active client." in text
     assert re.search(rf"<code>{str(login_id(1))[:8]}…?</code></a> left off", text)
+    assert "1 login: no longer in the ledger." in text
+    assert re.search(rf"<li><code>{str(login_id(99))[:8]}…?</code> no longer in the ledger", text), "it has no page"
     assert await ledger.undo_of(PLAN) is None, "looking asks for nothing"
 
     assert await browser.decide(f"/plans/{PLAN}/undo", "one of theirs, ann@bank.example") == (303, f"/plans/{PLAN}")

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from refreshd import housekeeping
+from refreshd.clock import ScaledClock
 from refreshd.core.errors import RowsLocked
 from refreshd.core.model import CallTrace, Operation, Term
 from refreshd.core.retention import Kept, Retention
@@ -182,15 +183,25 @@ class Looked:
         return 0
 
 
-def test_it_looks_once_an_hour_and_again_in_a_minute_while_a_lock_is_in_its_way() -> None:
-    looked = Looked(locked=3)
+def waits_between_looks(looked: Looked, *, hours: int, factor: float = 1) -> list[int]:
+    """The seconds between its looks, while dates pass `factor` times as fast."""
 
-    async def main(clock: VirtualClock) -> None:
+    async def main(_: VirtualClock) -> None:
+        clock = ScaledClock(start=NOW, factor=factor, monotonic=asyncio.get_running_loop().time)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(Housekeeping(looked, Held(Term(1)), clock, RETENTION).run())
-            await asyncio.sleep(3 * 3_600)
+            await asyncio.sleep(hours * 3_600)
             running.cancel()
 
     run_virtual(main, NOW)
-    waits = [round(later - earlier) for earlier, later in itertools.pairwise(looked.at)]
-    assert waits == [60, 60, 60, 3_600, 3_600]
+    return [round(later - earlier) for earlier, later in itertools.pairwise(looked.at)]
+
+
+def test_it_looks_once_an_hour_and_again_in_a_minute_while_a_lock_is_in_its_way() -> None:
+    assert waits_between_looks(Looked(locked=3), hours=3) == [60, 60, 60, 3_600, 3_600]
+
+
+def test_it_keeps_up_with_the_dates_of_a_demo_whose_days_take_two_minutes() -> None:
+    waits = waits_between_looks(Looked(locked=0), hours=1, factor=720)
+    assert waits
+    assert set(waits) == {60}

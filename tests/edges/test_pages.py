@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from refreshd import policies
+from refreshd.core.codes import meaning_of
 from refreshd.core.model import LoginId, Term, VerdictName
 from refreshd.handle import handle_of, masked, read_beginning, read_handle
 from refreshd.health import Condition, Health, Role
@@ -165,6 +166,18 @@ async def test_the_list_is_filtered_by_verdict_institution_code_and_beginning(re
     assert await listed(reader, "?code=INVALID_PASSWORD&institution=") == [handle_of(C)]
     assert await listed(reader, "?verdict=all&begins=bbbb") == [handle_of(B)]
     assert await listed(reader, "?code=NOBODY_HAS_IT") == []
+
+
+async def test_a_login_that_flinks_refuses_is_listed_and_found_by_the_code_of_the_refusal(
+    reader: aiohttp.ClientSession, connection: Connection
+) -> None:
+    await connection.execute(
+        "UPDATE login SET verdict = 'quarantined', refused_at = $2, refused_code = 'UNAUTHORIZED' WHERE login_id = $1",
+        C, NOW,
+    )  # fmt: skip
+    assert await listed(reader, "?code=UNAUTHORIZED") == [handle_of(C)]
+    assert await listed(reader, "?code=INVALID_PASSWORD") == []
+    assert f"UNAUTHORIZED {meaning_of('UNAUTHORIZED').advice}" in html.unescape(await read(reader, "/logins"))
 
 
 async def test_a_code_in_the_list_is_explained_below_it(reader: aiohttp.ClientSession) -> None:

@@ -4,33 +4,43 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from refreshd.core import turn
 from refreshd.core.model import PlanId
 from refreshd.core.undo import Undoing
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection
 from tests.support.commands import refreshd
-from tests.support.company import Company, company
+from tests.support.company import Company, company, twin
 from tests.support.ledger import NOW, link, login_id
-from tests.support.postgres import SCHEMA
+from tests.support.postgres import SCHEMA, PostgresServer
 
 LOGINS, GONE = 60, 8
 REASON = "the list was wrong"
 
 
-@pytest.fixture
-def acme(database_url: str, tmp_path: Path) -> Iterator[Company]:
-    """Eight logins were disabled by an approved plan."""
-    with company(database_url, tmp_path, logins=LOGINS, inactive=GONE) as built:
+@pytest.fixture(scope="module")
+def disabled(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    """Eight logins were disabled by an approved plan. Each test lives in a twin of it."""
+    with (
+        postgres.database(migrated=True) as url,
+        company(url, tmp_path_factory.mktemp("disabled"), logins=LOGINS, inactive=GONE) as built,
+    ):
         assert refreshd("import", str(built.clients), env=built.env).code == 0
         assert refreshd("once", env=built.env).code == 3
         assert refreshd("approve", plan_of(built), "--reason", "looked", env=built.env).code == 0
         assert refreshd("once", env=built.env).code == 0
+        yield built
+
+
+@pytest.fixture
+def acme(disabled: Company, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Company]:
+    monkeypatch.setattr(turn, "_TRY_AGAIN_SECONDS", 0.05)
+    with postgres.copy_of(disabled.database_url) as url, twin(disabled, url) as built:
         yield built
 
 

@@ -1,16 +1,17 @@
 """A small company for tests of whole commands: a simulated Flinks over real HTTP on a thread, a migrated ledger, its client list."""
 
 import asyncio
+import copy
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
 
 from refreshd import simulator
-from refreshd.clock import SystemClock
+from refreshd.clock import ScaledClock, SystemClock
 from refreshd.settings.values import ScaledDates
 from refreshd.simulator import http
 from tests.support.postgres import SCHEMA, LoopThread
@@ -29,6 +30,7 @@ class Company:
     inactive: frozenset[str]
     address: str
     database_url: str
+    dates: ScaledDates
 
     def sql(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """What the company's own application does to the ledger, in a session of its own."""
@@ -68,36 +70,55 @@ def company(database_url: str, path: Path, *, logins: int, inactive: int, rate: 
         gone = simulator.population_csv(population, file, inactive=inactive)
     flinks.company_inactive(gone)
     dates = ScaledDates(start=NOON, factor=1.0, since=SystemClock().now().timestamp())
-    with _listening(flinks, simulator.ScaledClock(NOON)) as address:
+    with _listening(flinks, dates) as address:
         yield Company(
-            env=_settings(flinks, address, database_url, rate) | {"REFRESHD_SCALED_DATES": str(dates)},
+            env=_places(address, database_url) | _settings(flinks, dates, rate),
             clients=clients,
             flinks=flinks,
             inactive=gone,
             address=address,
             database_url=database_url,
+            dates=dates,
         )
 
 
-def _settings(flinks: simulator.Simulator, address: str, database_url: str, rate: int) -> dict[str, str]:
+@contextmanager
+def twin(original: Company, database_url: str) -> Iterator[Company]:
+    """The same company as it stands, with a Flinks of its own, on a copy of its ledger: what it does, the original does not see."""
+    flinks = copy.deepcopy(original.flinks)
+    with _listening(flinks, original.dates) as address:
+        yield replace(
+            original,
+            env=original.env | _places(address, database_url),
+            flinks=flinks,
+            address=address,
+            database_url=database_url,
+        )
+
+
+def _places(address: str, database_url: str) -> dict[str, str]:
+    return {"REFRESHD_DATABASE_URL": database_url, "REFRESHD_FLINKS_BASE_URL": f"{address}/v3"}
+
+
+def _settings(flinks: simulator.Simulator, dates: ScaledDates, rate: int) -> dict[str, str]:
     return {
-        "REFRESHD_DATABASE_URL": database_url,
-        "REFRESHD_FLINKS_BASE_URL": f"{address}/v3",
         "REFRESHD_FLINKS_CUSTOMER_ID": flinks.config.customer_id,
         "REFRESHD_FLINKS_SECRET_KEY": flinks.config.secret_key,
         "REFRESHD_FLINKS_API_KEY": flinks.config.api_key,
         "REFRESHD_FLINKS_API_SECRET": flinks.config.api_secret,
         "REFRESHD_RATE_PER_MINUTE": str(rate),
         "REFRESHD_LISTEN": "127.0.0.1:0",
+        "REFRESHD_SCALED_DATES": str(dates),
     }
 
 
 @contextmanager
-def _listening(flinks: simulator.Simulator, clock: simulator.ScaledClock) -> Iterator[str]:
+def _listening(flinks: simulator.Simulator, dates: ScaledDates) -> Iterator[str]:
+    clock = ScaledClock.joined(start=dates.start, factor=dates.factor, since=dates.since)
     thread = LoopThread()
     server = AsyncExitStack()
     try:
-        yield thread.run(server.enter_async_context(http.running(flinks, clock)))
+        yield thread.run(server.enter_async_context(http.running(flinks, clock.now)))
     finally:
         thread.run(server.aclose())
         thread.close()

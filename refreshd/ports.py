@@ -8,7 +8,7 @@ from typing import Protocol
 from refreshd.core.canary import PlanUnderWay
 from refreshd.core.caps import Withheld
 from refreshd.core.effects import Effect
-from refreshd.core.guard import AdmittedPlan, GuardedPlan
+from refreshd.core.guard import AdmittedPlan, GuardedPlan, Withdrawn
 from refreshd.core.model import (
     CallTrace,
     Change,
@@ -198,11 +198,16 @@ class WorkLedger(Protocol):
 
     async def mark_sent(
         self, login_id: LoginId, change: Change, *, now: datetime, pass_id: PassId | None, term: Term
-    ) -> bool:
-        """Record, right before the call, that the change is sent. False: the login changed sides or the intent is gone; do not send.
+    ) -> Withdrawn | None:
+        """Record, right before the call, that the change is sent, if the guard lets it through once more; if not, why it may not be sent.
 
-        Raises WritesPaused, and stores nothing, while an operator has stopped all vendor writes.
+        Nobody can decide about this login between that look and the record. Raises WritesPaused, and stores nothing, while an operator
+        has stopped all vendor writes.
         """
+        ...
+
+    async def look_again(self, login_id: LoginId, change: Change, *, now: datetime) -> Withdrawn | None:
+        """What the guard says of a change that was marked already, whose call had to wait. Raises WritesPaused likewise."""
         ...
 
     async def withdraw(self, login_id: LoginId, *, reason: str, now: datetime, term: Term) -> None:

@@ -22,7 +22,7 @@ from refreshd.core.breaker import Breaker
 from refreshd.core.conversation import Conversation, Kind, Step
 from refreshd.core.errors import RowsLocked, WritesPaused
 from refreshd.core.evidence import lost_at
-from refreshd.core.guard import Withdrawn
+from refreshd.core.guard import GuardedChange, Withdrawn
 from refreshd.core.model import Credential, FetchDepth, Lane, LoginId, PassId
 from refreshd.core.urgency import Source
 from refreshd.lanes import Lanes
@@ -192,11 +192,10 @@ class WorkQueue:
     async def _still_wanted(self, conversation: Conversation) -> bool:
         if conversation.change is None or not self.agenda.writes or self.breaker.suspects_settings(_seconds()):
             return False
-        return conversation.step is not Step.SET or await self._mark_sent(conversation)
+        return conversation.step is not Step.SET or await self._mark_sent(conversation.change) is None
 
-    async def _mark_sent(self, conversation: Conversation) -> bool:
-        change = conversation.change
-        return change is not None and await self._ledger.mark_sent(
+    async def _mark_sent(self, change: GuardedChange) -> Withdrawn | None:
+        return await self._ledger.mark_sent(
             change.login_id, change.change, now=self.clock.now(), pass_id=self.pass_id, term=self._leadership.term
         )
 
@@ -223,14 +222,14 @@ class WorkQueue:
         return None
 
     async def _second_look(self, due: DueChange) -> Conversation | None:
-        now = self.clock.now()
-        look = guard.second_look(due.intent, due.evidence, now)
+        look = guard.second_look(due.intent, due.evidence, self.clock.now())
         if isinstance(look, Withdrawn):
             await self._withdraw(due.evidence.login_id, look.reason)
             return None
         conversation = conversations.set_schedule(look, self.agenda.terms, attempts=due.evidence.attempts)
-        if conversation.step is Step.SET and not await self._mark_sent(conversation):
-            await self._withdraw(due.evidence.login_id, "the login changed sides")
+        withdrawn = await self._mark_sent(look) if conversation.step is Step.SET else None
+        if withdrawn is not None:
+            await self._withdraw(due.evidence.login_id, withdrawn.reason)
             return None
         return conversation
 

@@ -155,8 +155,10 @@ def second_look(intent: Intent, evidence: Evidence, now: datetime) -> GuardedCha
 
 
 def _no_longer_approved(evidence: Evidence) -> str:
-    rejected = evidence.hold is not None and evidence.hold.state is PlanState.REJECTED
-    return "the plan was rejected" if rejected else "the approval has run out"
+    hold = evidence.hold
+    if hold is None or hold.approved_until is not None:
+        return "the approval has run out"
+    return "the plan was rejected" if hold.state is PlanState.REJECTED else "the plan is held"
 
 
 def _needs_approval(intent: Intent, evidence: Evidence) -> bool:

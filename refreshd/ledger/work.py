@@ -3,8 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from refreshd.core import guard
 from refreshd.core.effects import Effect
 from refreshd.core.errors import WritesPaused
+from refreshd.core.guard import Withdrawn
 from refreshd.core.model import CallTrace, Change, Lane, LoginId, PassId, Report, Term
 from refreshd.crash import Write
 from refreshd.fence import fenced
@@ -12,7 +14,7 @@ from refreshd.ledger import rows
 from refreshd.ledger.effects import Effects
 from refreshd.ledger.slices import Slice, slices
 from refreshd.ports import DueChange, DueLogin
-from refreshd.postgres import Database, Session
+from refreshd.postgres import Database, Record, Session
 from refreshd.sqlfiles import load_queries
 
 
@@ -57,15 +59,20 @@ class WorkQueries:
 
     async def mark_sent(
         self, login_id: LoginId, change: Change, *, now: datetime, pass_id: PassId | None, term: Term
-    ) -> bool:
-        query = self._work["mark_sent"](login_id=login_id, change=change.value, now=now, pass_id=pass_id, term=term)
+    ) -> Withdrawn | None:
+        mark = self._work["mark_sent"](login_id=login_id, now=now, pass_id=pass_id, term=term)
         async with fenced(self._database, term, Write.MARK_SENT) as session:
-            said = await session.fetchval(*query)
-        if said == "paused":
-            raise WritesPaused(
-                "vendor writes are paused", hint="`refreshd status` says by whom and why; `refreshd resume` ends it"
-            )
-        return bool(said == "sent")
+            if await session.fetchval(*self._work["lock_to_send"](login_id=login_id)):
+                raise _paused()
+            look = _look(await session.fetchrow(*self._work["intended"](login_id=login_id, change=change.value)), now)
+            if look is None:
+                await session.execute(*mark)
+        return look
+
+    async def look_again(self, login_id: LoginId, change: Change, *, now: datetime) -> Withdrawn | None:
+        if await self._database.value(self._work["is_paused"]()):
+            raise _paused()
+        return _look(await self._database.row(self._work["intended"](login_id=login_id, change=change.value)), now)
 
     async def withdraw(self, login_id: LoginId, *, reason: str, now: datetime, term: Term) -> None:
         async with fenced(self._database, term, Write.WITHDRAW) as session:
@@ -95,3 +102,18 @@ class WorkQueries:
         await session.execute(*self._report["unlist"](**span))
         await session.execute(*self._report["add_orphans"](**cards, read_at=read_at))
         await session.execute(*self._report["drop_orphans"](**span))
+
+
+def _look(row: Record | None, now: datetime) -> Withdrawn | None:
+    """What the guard says of an intent as it is now; one that is gone was withdrawn by somebody."""
+    if row is None:
+        return Withdrawn(reason="it is not intended any more")
+    due = rows.due_change(row)
+    look = guard.second_look(due.intent, due.evidence, now)
+    return look if isinstance(look, Withdrawn) else None
+
+
+def _paused() -> WritesPaused:
+    return WritesPaused(
+        "vendor writes are paused", hint="`refreshd status` says by whom and why; `refreshd resume` ends it"
+    )

@@ -57,45 +57,60 @@ SELECT login.active
 FROM login
 WHERE login.login_id = :login_id;
 
--- name: mark_sent(login_id, change, now, pass_id, term)$
--- Whether the change may leave: 'sent', or 'paused', or 'unwanted' when the login changed sides or the intent is gone. From here on the
--- login may be off by us until an answer says otherwise, and one that is about to be switched on is not confirmed off any more,
--- whatever becomes of the answer. A stored `disabled` would be untrue from this moment on, before any judge sees it.
+-- name: is_paused()$
+-- Whether an operator has stopped all vendor writes.
+SELECT paused_at IS NOT NULL
+FROM pause;
+
+-- name: lock_to_send(login_id)$
+-- Whether writes are paused. Where they are not, the login is locked, and nobody pauses, until the change is marked as sent: whoever
+-- decides about a login locks it too, so what is read of it after this holds until then.
 WITH gate AS (
     SELECT pause.paused_at IS NOT NULL AS shut
     FROM pause
     FOR SHARE
 ), locked AS (
-    SELECT
-        login.login_id, login.intent, login.intent_id, login.intent_reason, login.intent_plan_id, login.intent = 'enable' AS enables
+    SELECT login.login_id
     FROM gate
     JOIN login ON NOT gate.shut
-    WHERE login.login_id = :login_id AND login.intent = :change AND login.active = (:change = 'enable')
+    WHERE login.login_id = :login_id
     FOR NO KEY UPDATE OF login
+)
+SELECT gate.shut
+FROM gate
+LEFT JOIN locked ON true;
+
+-- name: intended(login_id, change)^
+-- The open intent of a login for this change, with the evidence of this moment; no row where there is none any more.
+SELECT *
+FROM login_evidence
+WHERE login_id = :login_id AND intent = :change;
+
+-- name: mark_sent(login_id, now, pass_id, term)!
+-- From here on the login may be off by us until an answer says otherwise, and one that is about to be switched on is not confirmed off
+-- any more, whatever becomes of the answer. A stored `disabled` would be untrue from this moment on, before any judge sees it.
+WITH locked AS (
+    SELECT
+        login.login_id, login.intent, login.intent_id, login.intent_reason, login.intent_plan_id, login.intent = 'enable' AS enables
+    FROM login
+    WHERE login.login_id = :login_id AND login.intent IS NOT NULL
+    FOR NO KEY UPDATE
 ), event AS (
     INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, pass_id, term)
     SELECT
         locked.login_id, locked.intent, 'sent', locked.intent_id, :now, locked.intent_reason, locked.intent_plan_id, :pass_id, :term
     FROM locked
-), marked AS (
-    UPDATE login
-    SET maybe_off_since = :now,
-        confirmed_off_at = CASE WHEN NOT locked.enables THEN login.confirmed_off_at END,
-        verdict = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN 'leaking' ELSE login.verdict END,
-        reason = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN 'enabled' ELSE login.reason END,
-        verdict_since = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN :now ELSE login.verdict_since END,
-        evidence_version = CASE WHEN locked.enables THEN login.evidence_version + 1 ELSE login.evidence_version END,
-        verdict_until = CASE WHEN locked.enables THEN '-infinity' ELSE login.verdict_until END
-    FROM locked
-    WHERE login.login_id = locked.login_id
-    RETURNING login.intent_id
 )
-SELECT CASE
-    WHEN gate.shut THEN 'paused'
-    WHEN EXISTS (SELECT FROM marked) THEN 'sent'
-    ELSE 'unwanted'
-END
-FROM gate;
+UPDATE login
+SET maybe_off_since = :now,
+    confirmed_off_at = CASE WHEN NOT locked.enables THEN login.confirmed_off_at END,
+    verdict = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN 'leaking' ELSE login.verdict END,
+    reason = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN 'enabled' ELSE login.reason END,
+    verdict_since = CASE WHEN locked.enables AND login.verdict = 'disabled' THEN :now ELSE login.verdict_since END,
+    evidence_version = CASE WHEN locked.enables THEN login.evidence_version + 1 ELSE login.evidence_version END,
+    verdict_until = CASE WHEN locked.enables THEN '-infinity' ELSE login.verdict_until END
+FROM locked
+WHERE login.login_id = locked.login_id;
 
 -- name: withdraw(login_id, detail, now, term)!
 -- Closes an intent without a call, and has the login judged again.

@@ -313,7 +313,7 @@ WITHDRAWN = {
         replace(INACTIVE, hold=REJECTED),
         "the plan was rejected",
     ),
-    "a disable under a plan that nobody approved": (intent(), replace(INACTIVE, hold=hold()), "run out"),
+    "a disable under a plan that nobody approved": (intent(), replace(INACTIVE, hold=hold()), "the plan is held"),
 }
 
 

@@ -143,7 +143,7 @@ async def test_an_intent_is_marked_sent_only_while_it_is_wanted(
     judged: Ledger, connection: Connection, term: Term
 ) -> None:
     async def sent(change: Change = Change.DISABLE) -> bool:
-        return await judged.mark_sent(B, change, now=NOW, pass_id=PassId(1), term=term)
+        return await judged.mark_sent(B, change, now=NOW, pass_id=PassId(1), term=term) is None
 
     assert not await sent()
     await intend_all(judged, term)
@@ -238,7 +238,7 @@ async def test_a_disable_that_was_sent_and_never_answered_is_ours_where_an_activ
 ) -> None:
     await intend_all(judged, term)
     if sent:
-        assert await judged.mark_sent(B, Change.DISABLE, now=NOW - HOUR, pass_id=None, term=term)
+        assert await judged.mark_sent(B, Change.DISABLE, now=NOW - HOUR, pass_id=None, term=term) is None
     await set_active(connection, "bob", active=True)
     await judged.withdraw(B, reason="came back", now=NOW, term=term)
 
@@ -282,7 +282,7 @@ async def test_an_enable_whose_answer_is_lost_leaves_neither_a_silent_leak_nor_a
     assert (await _login(judged, B)).verdict is VerdictName.DISABLED
     await set_active(connection, "bob", active=True)
 
-    assert await judged.mark_sent(B, Change.ENABLE, now=NOW, pass_id=None, term=term)
+    assert await judged.mark_sent(B, Change.ENABLE, now=NOW, pass_id=None, term=term) is None
 
     assert (await _login(judged, B)).verdict is VerdictName.LEAKING
     assert (await _judged(judged, term, B)).reason == "disabled_by_refreshd"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from refreshd.core.errors import WritesPaused
+from refreshd.core.guard import Withdrawn
 from refreshd.core.model import Change, Pause, Term
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, Database, connect
@@ -36,7 +37,7 @@ async def pause(ledger: Ledger, *, reason: str = "the bank is moving") -> bool:
 
 
 async def mark(ledger: Ledger, term: Term) -> bool:
-    return await ledger.mark_sent(A, Change.DISABLE, now=NOW, pass_id=None, term=term)
+    return await ledger.mark_sent(A, Change.DISABLE, now=NOW, pass_id=None, term=term) is None
 
 
 async def test_nothing_is_marked_as_sent_in_a_pause_and_what_waits_is_due_after_it(
@@ -75,10 +76,11 @@ async def test_a_pause_returns_only_when_no_change_is_being_marked_any_more(
 ) -> None:
     """There is no window: what was being marked is marked by then, and nothing is marked after it."""
     marking = await connect(database_url, schema=SCHEMA, name="a worker")
-    query = load_queries("work")["mark_sent"](login_id=A, change="disable", now=NOW, pass_id=None, term=term)
+    work = load_queries("work")
     try:
         async with asyncio.TaskGroup() as group, marking.transaction():
-            assert await marking.fetchval(*query) == "sent"
+            assert await marking.fetchval(*work["lock_to_send"](login_id=A)) is False
+            await marking.execute(*work["mark_sent"](login_id=A, now=NOW, pass_id=None, term=term))
             pausing = group.create_task(pause(leaking))
             await _waits_for_a_lock(marking)
             assert not pausing.done()
@@ -110,7 +112,7 @@ async def test_a_free_worker_finds_the_routine_in_a_pause_and_no_change(
 class _PausedInBetween(Ledger):
     """Somebody pauses after the worker has drawn its change and before it marks it."""
 
-    async def mark_sent(self, *args: object, **kwargs: object) -> bool:
+    async def mark_sent(self, *args: object, **kwargs: object) -> Withdrawn | None:
         await pause(self)
         return await super().mark_sent(*args, **kwargs)  # type: ignore[arg-type]
 

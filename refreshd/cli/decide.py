@@ -94,7 +94,7 @@ async def _approve(screen: Screen, settings: Settings, prefix: str, reason: str,
 
 async def _reject(screen: Screen, settings: Settings, prefix: str, reason: str, *, as_json: bool) -> None:
     async with opened(settings) as here:
-        plan_id = await here.ledger.find_plan(prefix)
+        plan_id = await here.ledger.find_to_reject(prefix)
         covered = await here.ledger.reject_plan(plan_id, by=operator(), reason=reason, now=here.now)
     if as_json:
         screen.json({"plan_id": plan_id, "logins": covered})

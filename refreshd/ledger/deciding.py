@@ -8,8 +8,10 @@ from refreshd.core.model import Pause, PlanId, PlanState
 from refreshd.crash import Word
 from refreshd.fence import spoken
 from refreshd.ledger import rows
-from refreshd.postgres import Database, Session
+from refreshd.postgres import Database, Record, Session
 from refreshd.sqlfiles import load_queries
+
+_WHERE_IDS_STAND = "`refreshd plans` lists the plans that wait"
 
 
 class DecidingQueries:
@@ -23,16 +25,25 @@ class DecidingQueries:
 
     async def find_plan(self, prefix: str, *, closed_too: bool = False) -> PlanId:
         """The one plan whose id begins so. Raises PlanUnknown, also for one that is closed unless `closed_too`."""
+        found = await self._found(prefix)
+        if found["state"] == PlanState.CLOSED and not closed_too:
+            raise _closed(PlanId(found["plan_id"]))
+        return PlanId(found["plan_id"])
+
+    async def find_to_reject(self, prefix: str) -> PlanId:
+        """Likewise; one that is closed only while something that was intended of it is not over."""
+        found = await self._found(prefix)
+        if found["state"] == PlanState.CLOSED and not found["goes_on"]:
+            raise _closed(PlanId(found["plan_id"]))
+        return PlanId(found["plan_id"])
+
+    async def _found(self, prefix: str) -> Record:
         found = await self._database.rows(self._plan["find"](prefix=prefix))
-        hint = "`refreshd plans` lists the plans that wait"
         if not found or not prefix:
-            raise PlanUnknown(f"there is no plan {prefix!r}", hint=hint)
-        first = found[0]
-        if len(found) > 1 and first["plan_id"] != prefix:
-            raise PlanUnknown(f"more than one plan begins with {prefix!r}", hint=hint)
-        if first["state"] == PlanState.CLOSED and not closed_too:
-            raise PlanUnknown(f"plan {first['plan_id']} is closed: it covers no login any more", hint=hint)
-        return PlanId(first["plan_id"])
+            raise PlanUnknown(f"there is no plan {prefix!r}", hint=_WHERE_IDS_STAND)
+        if len(found) > 1 and found[0]["plan_id"] != prefix:
+            raise PlanUnknown(f"more than one plan begins with {prefix!r}", hint=_WHERE_IDS_STAND)
+        return found[0]
 
     async def approve_plan(self, plan_id: PlanId, *, by: str, reason: str, now: datetime, until: datetime) -> int:
         """Let a plan's members be changed until then, and accept the present totals. Returns the number of members.
@@ -54,9 +65,11 @@ class DecidingQueries:
 
     async def reject_plan(self, plan_id: PlanId, *, by: str, reason: str, now: datetime) -> int:
         """Send nothing of a plan any more; its members stay under it until a client returns. Returns the number of members."""
-        known, words = await self.find_plan(plan_id), rows.storable(reason) or ""
+        known, words = await self.find_to_reject(plan_id), rows.storable(reason) or ""
         async with spoken(self._database, Word.REJECT) as session:
-            await session.execute(*self._plan["reject"](plan_id=known, now=now, reason=words))
+            if await session.fetchval(*self._plan["reject"](plan_id=known, now=now, reason=words)) is None:
+                raise _closed(known)
+            await session.execute(*self._plan["bind_rest"](plan_id=known))
             await self._note(session, "reject", by=by, reason=reason, now=now, plan_id=known)
             return await self._tell_members(session, known, "rejected", words, now)
 
@@ -91,3 +104,7 @@ class DecidingQueries:
         who, why = rows.storable(by), rows.storable(reason)
         note = self._decision["note"](now=now, by=who, decision=decision, plan_id=plan_id, reason=why)
         await session.execute(*note)
+
+
+def _closed(plan_id: PlanId) -> PlanUnknown:
+    return PlanUnknown(f"plan {plan_id} is closed: it covers no login any more", hint=_WHERE_IDS_STAND)

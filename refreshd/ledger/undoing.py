@@ -55,7 +55,7 @@ class UndoingQueries:
         async with spoken(self._database, Word.ASK_UNDO) as session:
             rest = self._undo["reject_rest"](undone=undone, now=now, reason=f"undone: {why}")
             if await session.fetchval(*rest) is not None:
-                await session.execute(*self._undo["bind_rest"](undone=undone))
+                await session.execute(*self._plan["bind_rest"](plan_id=undone))
                 tell = self._plan["tell_members"](plan_id=undone, event="rejected", now=now, reason=f"undone: {why}")
                 await session.fetchval(*tell, timeout=_WHOLE_FLEET_SECONDS)
             await session.execute(*self._undo["ask"](undone=undone, by=who, reason=why, now=now))

@@ -292,8 +292,9 @@ FROM (SELECT count(*) AS logins, count(*) FILTER (WHERE login.active) AS active 
 WHERE EXISTS (SELECT FROM plan WHERE plan.plan_id = :plan_id AND plan.change = 'disable');
 
 -- name: find(prefix)
--- Plans that a person may mean by an id, or by how it begins; the exact one alone, where there is one.
-SELECT plan.plan_id, plan.state
+-- Plans that a person may mean by an id, or by how it begins; the exact one alone, where there is one. `goes_on`: something that was
+-- intended of it is not over yet.
+SELECT plan.plan_id, plan.state, EXISTS (SELECT FROM login WHERE login.intent IS NOT NULL AND login.intent_plan_id = plan.plan_id) AS goes_on
 FROM plan
 WHERE starts_with(plan.plan_id, :prefix)
 ORDER BY plan.plan_id <> :prefix, plan.plan_id
@@ -307,12 +308,34 @@ SET state = 'approved', approved_at = :now, approved_until = :until, approval_re
     canary = (SELECT count(*) > :canary_above FROM login WHERE login.plan_id = :plan_id)
 WHERE plan_id = :plan_id;
 
--- name: reject(plan_id, now, reason)!
--- Nothing of it is sent from now on; its members stay under it, so that no other plan takes them up.
+-- name: reject(plan_id, now, reason)$
+-- Nothing of it is sent from now on; its members stay under it, so that no other plan takes them up. No row for one that is over.
 UPDATE plan
 SET state = 'rejected', rejected_at = :now, rejection_reason = :reason,
     approved_at = NULL, approved_until = NULL, approval_reason = NULL
-WHERE plan_id = :plan_id;
+WHERE plan_id = :plan_id
+    AND (
+        state <> 'closed'
+        OR EXISTS (SELECT FROM login WHERE login.intent IS NOT NULL AND login.intent_plan_id = plan.plan_id)
+    )
+RETURNING plan_id;
+
+-- name: bind_rest(plan_id)!
+-- What is intended of a plan, and is not its member (it went at once, or Flinks refused it), belongs to it from now on: the second look
+-- finds it rejected, and no other plan takes it up.
+-- Not the login whose clients have just changed sides: its intent is withdrawn, and a plan of the contrary must be free to take it up.
+WITH locked AS (
+    SELECT login.login_id
+    FROM login
+    WHERE login.intent IS NOT NULL AND login.active = (login.intent = 'enable') AND NOT login.intent_reasserts
+        AND login.intent_plan_id = :plan_id AND login.plan_id IS NULL
+    ORDER BY login.login_id
+    FOR NO KEY UPDATE
+)
+UPDATE login
+SET plan_id = :plan_id
+FROM locked
+WHERE login.login_id = locked.login_id;
 
 -- name: tell_members(plan_id, event, now, reason)$
 -- Has each member judged again after a person's word, writes it into its history, and wakes the daemon. Returns how many.

@@ -24,23 +24,6 @@ WHERE plan_id = :undone AND state <> 'rejected'
     )
 RETURNING plan_id;
 
--- name: bind_rest(undone)!
--- What is intended of a plan that went at once belongs to it from now on, so that the second look finds it rejected, and no other plan
--- takes it up.
--- Not the login of a client who has just returned: its intent is withdrawn, and a plan of enables must be free to take it up.
-WITH locked AS (
-    SELECT login.login_id
-    FROM login
-    WHERE NOT login.active AND login.intent = 'disable' AND NOT login.intent_reasserts AND login.intent_plan_id = :undone
-        AND login.plan_id IS NULL
-    ORDER BY login.login_id
-    FOR NO KEY UPDATE
-)
-UPDATE login
-SET plan_id = :undone
-FROM locked
-WHERE login.login_id = locked.login_id;
-
 -- name: ask(undone, by, reason, now)!
 -- Keeps who wants the plan undone, and why, for the leader's next pass. Where it waits for one already, that is one undoing, wanted twice.
 WITH noted AS (

@@ -3,14 +3,17 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from refreshd.core.caps import HoldReason, Withheld
-from refreshd.core.effects import Confirmed
+from refreshd.core.effects import Confirmed, Refused
+from refreshd.core.errors import PlanUnknown
 from refreshd.core.fate import Fate
+from refreshd.core.guard import AdmittedPlan, Withdrawn
 from refreshd.core.judge import judge
 from refreshd.core.model import Change, PassId, PlanState, Term, VerdictName
 from refreshd.ledger import Ledger
@@ -20,6 +23,7 @@ from tests.support.builders import JUDGE
 from tests.support.commands import refreshd
 from tests.support.company import Company, company
 from tests.support.ledger import DAY, NOW, guarded, judge_all, link, login_id, set_active
+from tests.support.observed import WEIGHED
 
 A, B, C, D = (login_id(number) for number in range(1, 5))
 PLAN = _held().plan_id
@@ -98,6 +102,58 @@ async def test_a_plan_that_was_half_done_is_stopped_by_a_rejection(held: Ledger,
     assert not await held.approved_candidates(Change.DISABLE, now=NOW, limit=10)
     due = await held.due_changes(now=NOW, reassert=False, busy=[], limit=10)
     assert {each.evidence.hold and each.evidence.hold.state for each in due} == {PlanState.REJECTED}
+
+
+async def test_a_rejection_reaches_the_member_that_flinks_refused_and_whose_weekly_try_is_still_to_come(
+    held: Ledger, connection: Connection, term: Term
+) -> None:
+    """The refusal ended the plan's hold on it, and its intent stays open."""
+    await held.approve_plan(PLAN, by="bob@desk", reason="fine", now=NOW, until=NOW + DAY)
+    await judge_by_the_rules(held, term)
+    first = await held.approved_candidates(Change.DISABLE, now=NOW, limit=1)
+    await held.intend(guarded(first, outside_caps=True), now=NOW, pass_id=PassId(2), term=term)
+    refused = first[0].login_id
+    week = NOW + 7 * DAY
+    await held.record([], [Refused(login_id=refused, refused_at=NOW, code="INVALID_LOGIN", not_before=week)], term=term)
+
+    assert await reject(held, term) == 4
+    assert await held.mark_sent(refused, Change.DISABLE, now=week, pass_id=None, term=term) == Withdrawn(
+        reason="the plan was rejected"
+    )
+    await held.withdraw(refused, reason="the plan was rejected", now=week, term=term)
+    await judge_by_the_rules(held, term)
+    assert not await held.candidates(Change.DISABLE, now=week, after=None, limit=10)
+
+
+async def test_a_small_plan_that_went_at_once_can_be_rejected_until_it_is_over(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    """It was closed from the start, and undoing it takes a first confirmed disable."""
+    await link(connection, "a", A, active=False)
+    await judge_all(ledger, term)
+    found = await ledger.candidates(Change.DISABLE, now=NOW, after=None, limit=9)
+    small = guarded(found)
+    plan_id = small.plan.plan_id
+    at_once = AdmittedPlan(
+        plan_id=plan_id, change=Change.DISABLE, logins=1, sentence="sent at once", allowance=5, weighed=WEIGHED
+    )
+    await ledger.intend(replace(small, admitted=at_once), now=NOW, pass_id=PassId(1), term=term)
+    with pytest.raises(PlanUnknown, match="closed"):
+        await ledger.find_plan(plan_id)
+
+    assert await ledger.find_to_reject(plan_id[:4]) == plan_id
+    assert await ledger.reject_plan(plan_id, by="ann@desk", reason="not him", now=NOW) == 1
+    assert await ledger.mark_sent(A, Change.DISABLE, now=NOW, pass_id=None, term=term) == Withdrawn(
+        reason="the plan was rejected"
+    )
+    await set_active(connection, "a", active=True)
+    await ledger.withdraw(A, reason="a client of this login is active again", now=NOW, term=term)
+    await judge_all(ledger, term)
+    await ledger.close_empty_plans(now=NOW, term=term)
+    with pytest.raises(PlanUnknown, match="closed"):
+        await ledger.find_to_reject(plan_id)
+    with pytest.raises(PlanUnknown, match="closed"):
+        await ledger.reject_plan(plan_id, by="ann@desk", reason="again", now=NOW)
 
 
 async def test_while_a_rejected_plan_stands_no_totals_are_accepted(

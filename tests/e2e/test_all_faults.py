@@ -6,6 +6,8 @@ import pytest
 
 from refreshd.core.model import VerdictName
 from refreshd.simulator import FaultKind, SimulatorConfig
+from tests.support.chart import everything_sent_was_announced
+from tests.support.promises import HOLES
 from tests.support.world import World, world
 
 pytestmark = pytest.mark.slow
@@ -23,24 +25,14 @@ async def _everything_is_accounted_for(here: World) -> None:
     verdicts = await here.verdicts()
     assert set(verdicts) == here.active | here.inactive
     assert set(verdicts.values()) <= set(VerdictName)
-    assert await here.sql.fetchval(_UNANSWERED) == 0
+    for hole, query in HOLES.items():
+        assert await here.sql.fetchval(query) == 0, hole
+    await everything_sent_was_announced(here, here.sql)
     assert await here.traced() == here.flinks.audit.calls_by_operation
     assert not here.flinks.audit.breaches_by_rule
     assert here.active <= here.switched_on()
     for login_id, verdict in verdicts.items():
         assert verdict != "disabled" or login_id in here.inactive
-
-
-_UNANSWERED = """
-SELECT count(*)
-FROM schedule_change AS sent
-WHERE sent.event = 'sent'
-    AND NOT EXISTS (
-        SELECT FROM schedule_change AS later
-        WHERE later.login_id = sent.login_id AND later.event_id > sent.event_id AND later.event IN ('confirmed', 'failed')
-    )
-    AND NOT EXISTS (SELECT FROM login WHERE login.intent_id = sent.intent_id)
-"""
 
 
 async def _no_leak_is_left(here: World) -> None:

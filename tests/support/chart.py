@@ -10,6 +10,7 @@ import aiohttp
 
 from refreshd.postgres import Connection
 from refreshd.simulator.calls import Operation
+from tests.support.announcements import ANNOUNCED, unannounced
 from tests.support.process import Process
 from tests.support.world import PATIENCE_SECONDS, World, until
 
@@ -142,19 +143,8 @@ async def goes_on(here: World, chart: Chart) -> None:
 
 async def everything_sent_was_announced(here: World, sql: Connection) -> None:
     """Each change that reached Flinks stands in the ledger as intended and as sent, both before it arrived."""
-    rows = await sql.fetch(
-        "SELECT sent.login_id::text, sent.at FROM schedule_change AS sent"
-        " WHERE sent.event = 'sent' AND EXISTS ("
-        "   SELECT FROM schedule_change AS before WHERE before.event = 'intended'"
-        "   AND before.intent_id = sent.intent_id AND before.event_id < sent.event_id AND before.at <= sent.at)"
-        " ORDER BY sent.event_id"
-    )
-    announced = [(row["login_id"], row["at"]) for row in rows]
-    for call in here.flinks.audit.calls:
-        if call.operation == Operation.SET_SCHEDULED_REFRESH:
-            match = next((each for each in announced if each[0] == call.login_id and each[1] <= call.date), None)
-            assert match is not None, f"{call} stands nowhere in the ledger"
-            announced.remove(match)
+    announced = [(row["login_id"], row["at"]) for row in await sql.fetch(ANNOUNCED)]
+    assert not unannounced(here.flinks.audit.calls, announced), "stands nowhere in the ledger"
 
 
 async def nothing_is_left_or_double(here: World, sql: Connection, *, again: int) -> None:

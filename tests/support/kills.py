@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from signal import SIGKILL
@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from refreshd.core.canary import WITHOUT_CANARY
 from refreshd.crash import Point, Word, Write
+from refreshd.lag import watch_lag
 from refreshd.ledger import Ledger
 from refreshd.postgres import open_database
 from refreshd.simulator import FaultKind, SimulatorConfig
@@ -24,7 +25,7 @@ from refreshd.simulator.login import Login
 from tests.support.forked import forking
 from tests.support.postgres import SCHEMA
 from tests.support.process import Process
-from tests.support.promises import Promises
+from tests.support.promises import Life, Promises
 from tests.support.restless import IN_FLIGHT_SECONDS, Restless
 from tests.support.spoken import Operator, word_at
 from tests.support.world import World, world
@@ -41,6 +42,8 @@ LARGE = WITHOUT_CANARY + 2
 ACTIVE, INACTIVE = 60, 6
 HUGE_BYTES = 100_000
 AT_RANDOM = "at random"
+MANUAL_REFRESH = "REFRESHD_MANUAL_REFRESH"
+_WAITS_FOR_THE_DATABASE = ("ledger_unavailable", "login_waits", "leadership_over")
 
 OFTEN = frozenset({Point.CALL_LEAVES, Point.CALL_ANSWERED, Write.RECORD.committed, Write.RECORD.uncommitted})
 
@@ -82,7 +85,7 @@ def fate_at(point: str, chance: Random) -> Fate:
         return Fate(point=point)
     env = {"REFRESHD_CRASH_AT": f"{point}:{(time := chance.randint(1, 4) if point in OFTEN else 1)}"}
     if point.startswith(Write.MARK_MANUAL):
-        env["REFRESHD_MANUAL_REFRESH"] = "stale"
+        env[MANUAL_REFRESH] = "stale"
     if point.startswith(_LARGE_PLANS):
         env |= {f"REFRESHD_{name.upper()}": value for name, value in _UNCAPPED.items()}
     return Fate(point=point, time=time, env=env)
@@ -113,7 +116,9 @@ class Campaign:
     chance: Random
     deaths: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
-    """Points that a life did not come to in time; it was killed wherever it was."""
+    """Points that a life did not come to in time; it was killed wherever it was, which is a death of no kind."""
+    longest_lag_seconds: float = 0.0
+    """By how much the present life's company and Flinks were late: they share the machine with it."""
     last_words: str = ""
     """What the process said that was killed last."""
     _unknown: dict[str, Login] = field(default_factory=dict)
@@ -125,22 +130,33 @@ class Campaign:
         await self._bury()
         await self._set_the_stage(fate)
         self.here.flinks.add_faults(fate.faults)
-        began = self.here.dates.now()
+        self.longest_lag_seconds = 0.0
+        self.company.allow_live_calls(allowed=MANUAL_REFRESH in fate.env)
+        began_at = self.here.dates.now()
         async with (
             self._fed(fate) as source,
             self.here.started("run", env={**_OFTEN_ENOUGH, **fate.env, **source}) as process,
         ):
             try:
-                await self._live(process, fate)
+                died_at = await self._live(process, fate)
             finally:
                 self.last_words = process.words
         self.here.flinks.faults.clear()
         self.here.flinks.world.logins.update(self._unknown)
-        await self.promises.hold(began)
+        life = Life(
+            began_at=began_at,
+            died_at=died_at,
+            lag_seconds=self.longest_lag_seconds,
+            had_its_database=not any(map(process.lines, _WAITS_FOR_THE_DATABASE)),
+        )
+        await self.promises.hold(life)
+        self.company.allow_live_calls(allowed=False)
 
-    async def _live(self, process: Process, fate: Fate) -> None:
+    async def _live(self, process: Process, fate: Fate) -> datetime:
+        """Returns when it died."""
         word = word_at(fate.point)
         async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch_lag(self._on_lag, period_seconds=0.05))
             if word is None and not (fate.point or "").startswith(_STILL):
                 group.create_task(self.company.live_beside(process))
             if fate.leading or word is not None:
@@ -157,10 +173,17 @@ class Campaign:
                 await process.logged("leading")
                 await asyncio.sleep(self.chance.uniform(0.0, 2.0))
                 process.terminate()
-            was_reached = await self._meets(process, fate)
+            was_met = await self._meets(process, fate)
+            died_at = self.here.dates.now()
             ran = await process.ended()
+            watching.cancel()
         assert ran.code == -SIGKILL, f"{fate}: it ended with {ran.code}:\n{process.words}"
-        self.deaths[fate.point if fate.point and was_reached else AT_RANDOM] += 1
+        if was_met:
+            self.deaths[fate.point or AT_RANDOM] += 1
+        return died_at
+
+    def _on_lag(self, seconds: float) -> None:
+        self.longest_lag_seconds = max(self.longest_lag_seconds, seconds)
 
     async def _meets(self, process: Process, fate: Fate) -> bool:
         """Whether it has met its fate; killed here where it would never meet it, because the company or Flinks went another way."""

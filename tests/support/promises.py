@@ -4,13 +4,16 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from refreshd.recorder import GATHER_SECONDS
 from refreshd.simulator import FaultKind
 from refreshd.simulator.audit import Breach
-from refreshd.simulator.calls import Operation
+from tests.support.announcements import ANNOUNCED, unannounced
 from tests.support.restless import Restless
 from tests.support.world import World, operation_at_flinks
 
 COMMIT_GROUP = timedelta(seconds=1)
+TRACED_WITHIN = timedelta(seconds=GATHER_SECONDS) + 2 * COMMIT_GROUP
+"""Gathered, then written while the next group gathers: a call that has ended waits for one commit at most, and is in the next."""
 FETCHED_DATA_KEPT = timedelta(days=89)
 """By default it is ninety."""
 PERMIT_SECONDS = 1.0
@@ -21,34 +24,45 @@ SPANS_SECONDS = (5, 15, 30)
 ANSWERED_LATE = frozenset({FaultKind.HANG, FaultKind.SLOW, FaultKind.DRIP})
 """A call is traced when it has ended: these may still be under way long after others have."""
 
+UNENDED = """
+    SELECT count(*) FROM schedule_change AS intended
+    WHERE intended.event = 'intended'
+        AND (
+            SELECT count(*) FROM schedule_change AS ended
+            WHERE ended.login_id = intended.login_id AND ended.intent_id = intended.intent_id
+                AND ended.event IN ('confirmed', 'withdrawn') AND ended.event_id > intended.event_id
+        ) <> CASE WHEN EXISTS (SELECT FROM login WHERE login.intent_id = intended.intent_id) THEN 0 ELSE 1 END
+"""
+"""An open intent has no end yet, every other one exactly one. What other intents of its login came to is no end of this one."""
 UNANSWERED = """
     SELECT count(*) FROM schedule_change AS sent
     WHERE sent.event = 'sent'
         AND NOT EXISTS (
             SELECT FROM schedule_change AS later
-            WHERE later.login_id = sent.login_id AND later.event_id > sent.event_id
+            WHERE later.login_id = sent.login_id AND later.intent_id = sent.intent_id AND later.event_id > sent.event_id
                 AND later.event IN ('confirmed', 'failed', 'withdrawn')
         )
         AND NOT EXISTS (SELECT FROM login WHERE login.intent_id = sent.intent_id)
 """
+"""An answer that comes when the intent was withdrawn belongs to no intent; then its withdrawal is later than what was sent, too."""
 UNANNOUNCED = """
     SELECT count(*) FROM schedule_change AS sent
     WHERE sent.event = 'sent'
         AND NOT EXISTS (
             SELECT FROM schedule_change AS earlier
-            WHERE earlier.intent_id = sent.intent_id AND earlier.event = 'intended' AND earlier.event_id < sent.event_id
+            WHERE earlier.login_id = sent.login_id AND earlier.intent_id = sent.intent_id AND earlier.event = 'intended'
+                AND earlier.event_id < sent.event_id
         )
 """
-ANNOUNCEMENTS = """
-    SELECT login_id::text, count(*) AS sent FROM schedule_change WHERE event = 'sent' GROUP BY login_id
-"""
-_HOLES = {
+HOLES = {
+    "intended, and neither ended once nor open": UNENDED,
     "sent, and neither answered nor open": UNANSWERED,
     "sent without an intent before": UNANNOUNCED,
     "an active login that was judged disabled": """
         SELECT count(*) FROM login WHERE verdict = 'disabled' AND active AND verdict_until > '-infinity'
     """,
 }
+"""What stands in no ledger, whatever has happened: of each, so many."""
 _LOST = """
     SELECT count(*) FROM login
     WHERE fetched_refresh_at > $1
@@ -67,6 +81,24 @@ _UNFETCHED = """
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """Of one process, in dates. `lag_seconds`: what the machine was late by meanwhile, at most."""
+
+    began_at: datetime
+    died_at: datetime
+    lag_seconds: float
+    had_its_database: bool
+    """Whether the ledger took every group of results at the first try."""
+
+    @property
+    def traced_until(self) -> datetime:
+        """What had ended by then was gathered, written and committed when the process died."""
+        if not self.had_its_database:
+            return self.began_at
+        return self.died_at - TRACED_WITHIN - timedelta(seconds=self.lag_seconds)
+
+
 @dataclass(kw_only=True)
 class Promises:
     """Looked at while nobody is alive."""
@@ -78,16 +110,16 @@ class Promises:
     missing: int = 0
     """Calls that the vendor saw and no trace tells of: lost with the process, within its last commit group."""
 
-    async def hold(self, since: datetime) -> None:
-        """Whatever has happened; `since`: when the life that has just ended began."""
+    async def hold(self, life: Life) -> None:
+        """Whatever has happened; `life`: the one that has just ended."""
         breaches = [each for each in self.here.flinks.audit.breaches if not self.company.accounts_for(each)]
         assert not breaches, self._told(breaches[0])
-        for hole, query in _HOLES.items():
+        for hole, query in HOLES.items():
             assert await self.here.sql.fetchval(query) == 0, hole
         assert await self._of_data_still_kept(_LOST) == 0, "fetched, and the data are gone"
         self._the_budget_was_kept()
-        await self._every_change_was_announced()
-        await self._the_trace_is_complete(since)
+        await self._every_change_was_announced(life)
+        await self._the_trace_is_complete(life)
 
     def _the_budget_was_kept(self) -> None:
         """Never more than the rate in a minute, nor more than its even spacing allows in less, but for the second that a permit lives."""
@@ -107,23 +139,29 @@ class Promises:
         seen = self.here.flinks.audit.calls
         return [(each.operation, round(each.seconds, 2)) for each in seen if each.login_id == login_id][-8:]
 
-    async def _every_change_was_announced(self) -> None:
-        """Whatever was lost of the trace, no change reached Flinks of which the ledger did not know before."""
-        rows = await self.here.sql.fetch(ANNOUNCEMENTS)
-        announced = Counter({row["login_id"]: row["sent"] for row in rows})
-        assert self.here.calls_by_login(Operation.SET_SCHEDULED_REFRESH) <= announced
+    async def _every_change_was_announced(self, life: Life) -> None:
+        """Whatever was lost of the trace, no change reached Flinks of which the ledger did not know before; and none is announced by
 
-    async def _the_trace_is_complete(self, since: datetime) -> None:
+        what an earlier process had announced and never sent.
+        """
+        announced = [(row["login_id"], row["at"]) for row in await self.here.sql.fetch(ANNOUNCED)]
+        calls = self.here.flinks.audit.calls
+        assert not unannounced(calls, announced)
+        in_it = [each for each in announced if each[1] >= life.began_at]
+        assert not unannounced([each for each in calls if each.date >= life.began_at], in_it)
+
+    async def _the_trace_is_complete(self, life: Life) -> None:
         """All that the vendor saw of this life stands in the trace, up to its last commit group; and nothing else does."""
         rows = await self.here.sql.fetch(
-            "SELECT operation, login_id::text, called_at FROM call WHERE called_at >= $1", since
+            "SELECT operation, login_id::text, called_at FROM call WHERE called_at >= $1", life.began_at
         )
         traced = Counter((operation_at_flinks(row["operation"]), row["login_id"] or "") for row in rows)
-        seen = [each for each in self.here.flinks.audit.calls if each.date >= since]
+        seen = [each for each in self.here.flinks.audit.calls if each.date >= life.began_at]
         assert traced <= Counter((each.operation, each.login_id) for each in seen)
-        last = max((row["called_at"] for row in rows), default=since) - COMMIT_GROUP
+        last = max([life.traced_until, *(row["called_at"] - COMMIT_GROUP for row in rows)])
         ended = [each for each in seen if each.date <= last and each.fault not in ANSWERED_LATE]
-        assert Counter((each.operation, each.login_id) for each in ended) <= traced
+        lost = Counter((each.operation, each.login_id) for each in ended) - traced
+        assert not lost, f"of what had ended by {last} this is not traced: {lost}; it died at {life.died_at}"
         self.missing += len(seen) - len(rows)
 
     async def are_kept_in_the_end(self) -> None:

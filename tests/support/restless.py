@@ -34,6 +34,8 @@ class Restless:
     ledger: Ledger
     chance: Random
     gone: list[str] = field(default_factory=list)
+    _live_calls: list[tuple[float, bool]] = field(default_factory=list)
+    """Whether live bank logins are allowed, from this moment on."""
     _returned: dict[str, float] = field(default_factory=dict)
     _untold: list[tuple[str, float, float]] = field(default_factory=list)
 
@@ -119,16 +121,30 @@ class Restless:
             await self.ledger.ask_undo(undone, by="test", reason="test", now=self.here.dates.now())
         return bool(plans)
 
+    def allow_live_calls(self, *, allowed: bool) -> None:
+        """The operator's word from now on, by what the next process is started with."""
+        self._live_calls.append((asyncio.get_running_loop().time(), allowed))
+
+    def _allowed_live_calls_at(self, seconds: float) -> bool:
+        return next((allowed for since, allowed in reversed(self._live_calls) if since <= seconds), False)
+
     def accounts_for(self, breach: Breach) -> bool:
-        """Live calls were allowed where they were made; a disable may have been on its way when its client returned.
+        """Live calls where an operator allows them are no breach; a disable may have been on its way when its client returned.
 
         And what was done in the moment between the company's commit and its word to Flinks' audit was right by the ledger.
         """
-        if any(began <= breach.seconds <= ended for began, ended in self.moves_about(breach.login_id)):
-            return True
-        if breach.rule is Rule.DISABLE_OF_ACTIVE:
-            return breach.seconds <= self._returned.get(breach.login_id, 0.0)
-        return breach.rule is Rule.LIVE_AUTHORIZE
+        match breach.rule:
+            case Rule.LIVE_AUTHORIZE:
+                return self._allowed_live_calls_at(breach.seconds)
+            case Rule.AUTHORIZE_ON_INACTIVE:
+                return self._was_not_told_yet(breach)
+            case Rule.DISABLE_OF_ACTIVE:
+                return self._was_not_told_yet(breach) or breach.seconds <= self._returned.get(breach.login_id, 0.0)
+            case _:
+                return False
+
+    def _was_not_told_yet(self, breach: Breach) -> bool:
+        return any(began <= breach.seconds <= ended for began, ended in self.moves_about(breach.login_id))
 
     def moves_about(self, login_id: str) -> list[tuple[float, float]]:
         """When its clients came or went."""

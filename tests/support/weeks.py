@@ -4,15 +4,14 @@ What must hold at any time is looked at all the while; in the end faults stop, a
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 from refreshd.simulator import FaultKind, SimulatorConfig
 from refreshd.simulator.audit import Audit
-from refreshd.simulator.calls import Operation
-from tests.support.promises import ANNOUNCEMENTS, UNANNOUNCED, UNANSWERED
+from tests.support.announcements import ANNOUNCED, unannounced
+from tests.support.promises import HOLES
 from tests.support.virtual_loop import busy
 from tests.support.virtual_world import Cast, VirtualWorld, play
 
@@ -91,17 +90,12 @@ class _Fate:
 async def _what_must_hold(world: VirtualWorld) -> None:
     world.rules_were_kept()
     assert set(await world.verdicts()) == world.active | world.inactive
-    assert await world.count(UNANSWERED) == 0
-    assert await world.count(UNANNOUNCED) == 0
-    assert world.calls_by_login(Operation.SET_SCHEDULED_REFRESH) <= await _announced(world)
-    assert await world.count("SELECT count(*) FROM login WHERE verdict = 'disabled' AND active") == 0
-
-
-async def _announced(world: VirtualWorld) -> Counter[str]:
-    """The ledger's word about each change, given before the call."""
+    for hole, query in HOLES.items():
+        assert await world.count(query) == 0, hole
     with busy():
-        rows = await world.sql.fetch(ANNOUNCEMENTS)
-    return Counter({row["login_id"]: row["sent"] for row in rows})
+        announced = [(row["login_id"], row["at"]) for row in await world.sql.fetch(ANNOUNCED)]
+    assert not unannounced(world.flinks.audit.calls, announced)
+    assert await world.count("SELECT count(*) FROM login WHERE verdict = 'disabled' AND active") == 0
 
 
 async def _all_agree(world: VirtualWorld) -> None:

@@ -25,15 +25,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.soak.company import whole_round
+from tests.soak.company import TIGHT_ROUND, whole_round
 from tests.soak.figures import Figures
 from tests.support.documents import ROOT
 
 COMPANY, WEEKS, TAKEOVERS = "tests.soak.company", "tests.soak.weeks", "tests.soak.takeovers"
 FUZZING = "tests.soak.fuzzing"
 TIGHT_SHARE = 0.05
-"""Of all kills, in companies under a tight rate: their lives are long."""
-TIGHT_ROUND = 12
+"""Of all random moments, in companies under a tight rate: their lives are long."""
 WEEKS_AT_ONCE = 5
 PATIENCE_SECONDS = 20.0
 _SEEDS, _TIGHT = 10_000, 5_000
@@ -57,12 +56,12 @@ def jobs(asked: argparse.Namespace) -> Iterator[Job]:
     tight = round(asked.kills * TIGHT_SHARE)
     if asked.takeovers:
         yield Job(module=TAKEOVERS, argv=("--times", str(asked.takeovers)))
-    for number, lives in enumerate(shares(tight, TIGHT_ROUND)):
-        yield Job(module=COMPANY, argv=("--seed", str(first + _TIGHT + number), "--lives", str(lives), "--tight"))
+    for number, moments in enumerate(shares(tight, TIGHT_ROUND)):
+        yield Job(module=COMPANY, argv=("--seed", str(first + _TIGHT + number), "--moments", str(moments), "--tight"))
     if asked.seconds:
         yield Job(module=FUZZING, argv=("--seconds", str(asked.seconds), "--seed", str(asked.seed)))
-    for number, lives in enumerate(shares(asked.kills - tight, whole_round())):
-        yield Job(module=COMPANY, argv=("--seed", str(first + number), "--lives", str(lives)))
+    for number, moments in enumerate(shares(asked.kills - tight, whole_round())):
+        yield Job(module=COMPANY, argv=("--seed", str(first + number), "--moments", str(moments)))
     begins = first
     for count in shares(asked.weeks, WEEKS_AT_ONCE):
         yield Job(module=WEEKS, argv=("--seed", str(begins), "--count", str(count)))
@@ -161,16 +160,20 @@ def show(figures: Figures) -> None:
     Console().print(table)
 
 
+def played_again(seed: int) -> list[str]:
+    """The arguments of the company of this seed."""
+    return ["--seed", str(seed), *(["--tight"] if seed % _SEEDS >= _TIGHT else [])]
+
+
 def replay(seed: int) -> int:
-    tight = ["--tight"] if seed % _SEEDS >= _TIGHT else []
-    argv = [sys.executable, "-m", COMPANY, "--seed", str(seed), *tight]
+    argv = [sys.executable, "-m", COMPANY, *played_again(seed)]
     return subprocess.run(argv, check=False, cwd=ROOT).returncode  # noqa: S603 - our own module
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
-    parser.add_argument("--kills", type=int, default=2_000)
-    parser.add_argument("--weeks", type=int, default=50, help="random stories of two weeks each, in virtual time")
+    parser.add_argument("--kills", type=int, default=2_000, help="at random moments; those at named points come on top")
+    parser.add_argument("--weeks", type=int, default=50, help="so many random weeks, in virtual time")
     parser.add_argument("--takeovers", type=int, default=20, help="of each kind, between real processes")
     parser.add_argument("--seconds", type=int, default=300, help="for the fuzzer")
     parser.add_argument("--seed", type=int, default=1)

@@ -15,7 +15,6 @@ import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain, islice
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
@@ -24,38 +23,50 @@ import structlog
 
 from refreshd.core import turn
 from refreshd.crash import POINTS
-from tests.support.kills import RATE, Campaign, Fate, campaign, fate_at, random_fate
+from tests.support.kills import AT_RANDOM, RATE, Campaign, Fate, campaign, fate_at, random_fate
 from tests.support.postgres import PostgresServer, throwaway_postgres
 
 TIGHT_RATES = (60, 120, 240)
 """Calls a minute; a life makes no more than a few dozen of them, however much there is to do."""
 TIGHT_LIFE_SECONDS = 20.0
+TIGHT_ROUND = 12
 LAST_WORDS = 60
 
 
+MOMENTS_PER_POINT = 2
+"""Random moments to each named point; two of them make enough companies for ten lives and more at every point of a long campaign."""
+
+
 def whole_round() -> int:
-    """Lives in which every named point is come to once, and as many random moments."""
-    return 2 * len(POINTS)
+    """Random moments of a company that comes to every named point once."""
+    return MOMENTS_PER_POINT * len(POINTS)
 
 
-def fates(seed: int, lives: int, *, tight: bool) -> deque[Fate]:
-    """Named points in an order of this seed, alternating with random moments; where the rate is tight, random moments alone."""
+def fates(seed: int, moments: int, *, tight: bool) -> deque[Fate]:
+    """So many random moments, and on top of them, where the rate is not tight, named points in an order of this seed.
+
+    The same seed with fewer moments is the beginning of the same company.
+    """
     chance = Random(f"fates of {seed}")  # noqa: S311 - repeatable chance is the point
     if tight:
-        return deque(random_fate(chance, longest_seconds=TIGHT_LIFE_SECONDS) for _ in range(lives))
+        return deque(random_fate(chance, longest_seconds=TIGHT_LIFE_SECONDS) for _ in range(moments))
+    waiting: deque[Fate] = deque()
     points = chance.sample(POINTS, k=len(POINTS))
-    pairs = chain.from_iterable((fate_at(point, chance), random_fate(chance)) for point in points)
-    return deque(islice(pairs, lives))
+    for number in range(moments):
+        if number % MOMENTS_PER_POINT == 0:
+            waiting.append(fate_at(points[number // MOMENTS_PER_POINT % len(POINTS)], chance))
+        waiting.append(random_fate(chance))
+    return waiting
 
 
 def rate_of(seed: int, *, tight: bool) -> int:
     return TIGHT_RATES[seed % len(TIGHT_RATES)] if tight else RATE
 
 
-async def live(server: PostgresServer, seed: int, lives: int, *, tight: bool) -> int:
+async def live(server: PostgresServer, seed: int, moments: int, *, tight: bool) -> int:
     """All of its lives; after one that failed, those that are left are lived in a company founded anew. Returns how many failed."""
-    waiting, failed = fates(seed, lives, tight=tight), 0
-    rate = rate_of(seed, tight=tight)
+    waiting, failed = fates(seed, moments, tight=tight), 0
+    rate, lives = rate_of(seed, tight=tight), len(waiting)
     while waiting:
         now = "its foundation"
         try:
@@ -74,12 +85,15 @@ async def live(server: PostgresServer, seed: int, lives: int, *, tight: bool) ->
 
 
 async def _one_life(killing: Campaign, fate: Fate) -> None:
-    before = killing.deaths.copy()
+    before, missed = killing.deaths.copy(), killing.missed.total()
     try:
         await killing.one_life(fate)
     except BaseException as error:
         error.add_note("\n".join(killing.last_words.splitlines()[-LAST_WORDS:]))
         raise
+    if killing.missed.total() > missed:
+        tell({"missed": fate.point or AT_RANDOM})
+        return
     [how] = killing.deaths - before
     tell({"survived": how, "fate": str(fate)})
 
@@ -123,11 +137,12 @@ def quiet_server() -> Iterator[PostgresServer]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.company")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--lives", type=int, default=whole_round())
+    parser.add_argument("--moments", type=int, help="kills at random moments; named points come on top")
     parser.add_argument("--tight", action="store_true")
     asked = parser.parse_args()
+    moments = asked.moments or (TIGHT_ROUND if asked.tight else whole_round())
     with hurried(), quiet_server() as server:
-        failed = asyncio.run(live(server, asked.seed, asked.lives, tight=asked.tight))
+        failed = asyncio.run(live(server, asked.seed, moments, tight=asked.tight))
     return 1 if failed else 0
 
 

@@ -2,17 +2,17 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from refreshd.crash import POINTS
-from tests.soak.__main__ import COMPANY, WEEKS, arguments, jobs, main, shares
-from tests.soak.company import TIGHT_RATES, fates, hurried, rate_of, whole_round
+from tests.soak.__main__ import COMPANY, WEEKS, arguments, jobs, main, played_again, shares
+from tests.soak.company import TIGHT_RATES, TIGHT_ROUND, fates, rate_of, whole_round
 from tests.soak.figures import Figures
 from tests.soak.fuzzing import last_words
-from tests.support.kills import RATE, Fate, campaign
-from tests.support.process import launched_with
+from tests.support.kills import RATE
 
 BOOKS = {"books": "company 1", "rate": 60, "calls": 100, "most_in_60s": 41, "faults": {"hang": 2}, "untraced": 3}
 
@@ -32,47 +32,51 @@ def test_a_small_soak_lives_through_all_of_it_and_writes_its_figures(
     said = capsys.readouterr()
     assert code == 0, said.err
     told = json.loads(written.read_text(encoding="utf-8"))
-    assert told["kills"] == sum(told["survived"].values()) == 2
-    assert told["survived"]["at random"] == 1
+    assert told["kills"] == sum(told["survived"].values()) + sum(told["missed"].values()) == 3
+    assert told["survived"]["at random"] == 2
     assert 0 < told["most_in_60s"][str(RATE)] <= told["calls"]
     assert "kills survived" in said.out
 
 
-_WITHOUT_PACE = """
-import asyncio
-from refreshd import pacing
-
-async def at_once(self):
-    return pacing.Permit(self, asyncio.get_running_loop().time())
-
-pacing.Budget._next = at_once
-pacing.Permit.is_fresh = property(lambda self: not self._is_spent)
-"""
-"""Every permit is there when it is asked for, and good for ever."""
-
-
-@pytest.mark.slow
-async def test_a_refreshd_whose_pacing_is_broken_breaks_the_campaigns_rule_of_the_budget(database_url: str) -> None:
-    """The referee can see: what is never broken in a campaign would be found if it were."""
-
-    async def live() -> None:
-        async with campaign(database_url, seed=1, rate_per_minute=TIGHT_RATES[0]) as killing:
-            killing.here.launch = launched_with(_WITHOUT_PACE)
-            await killing.one_life(Fate(after_seconds=4.0, leading=True))
-
-    with hurried(), pytest.raises(AssertionError, match=r"^\d+ calls in "):
-        await live()
-
-
-def test_a_round_comes_to_every_point_and_to_as_many_random_moments() -> None:
+def test_a_round_comes_to_every_point_and_to_twice_as_many_random_moments() -> None:
     seen = Counter(fate.point for fate in fates(3, whole_round(), tight=False))
-    assert seen.pop(None) == len(POINTS)
+    assert seen.pop(None) == whole_round() == 2 * len(POINTS)
     assert seen == Counter(POINTS)
 
 
-def test_equal_seeds_mean_equal_fates() -> None:
-    assert [*map(str, fates(3, 20, tight=False))] == [*map(str, fates(3, 20, tight=False))]
-    assert [*map(str, fates(3, 20, tight=False))] != [*map(str, fates(4, 20, tight=False))]
+def test_a_long_campaign_comes_to_every_point_in_ten_lives_or_more_beside_all_its_random_moments() -> None:
+    """As `make soak` plays it."""
+    seen = Counter(
+        fate.point
+        for seed, moments, tight in companies(["--kills", "2000"])
+        for fate in fates(seed, moments, tight=tight)
+    )
+    assert seen.pop(None) == 2_000
+    assert seen.keys() == {*POINTS}
+    assert min(seen.values()) >= 10
+
+
+def companies(argv: list[str]) -> Iterator[tuple[int, int, bool]]:
+    """Seed, random moments, and whether the rate is tight."""
+    for job in jobs(arguments(argv)):
+        if job.module == COMPANY:
+            options = dict(zip(job.argv[:4:2], job.argv[1:4:2], strict=True))
+            yield int(options["--seed"]), int(options["--moments"]), "--tight" in job.argv
+
+
+@pytest.mark.parametrize("tight", [True, False])
+def test_equal_seeds_mean_equal_fates_however_many_are_asked_for(*, tight: bool) -> None:
+    long, short = ([*map(str, fates(3, moments, tight=tight))] for moments in (30, 11))
+    assert long[: len(short)] == short
+    assert long != [*map(str, fates(4, 30, tight=tight))]
+
+
+def test_a_replay_by_seed_plays_the_company_that_failed() -> None:
+    for seed, moments, tight in companies(["--kills", "2000"]):
+        again = played_again(seed)
+        assert ("--tight" in again) is tight
+        assert moments <= (TIGHT_ROUND if tight else whole_round())
+        assert again[again.index("--seed") + 1] == str(seed)
 
 
 def test_where_the_rate_is_tight_lives_are_long_and_end_at_random() -> None:
@@ -84,7 +88,7 @@ def test_where_the_rate_is_tight_lives_are_long_and_end_at_random() -> None:
 def test_every_kill_and_every_week_that_is_asked_for_is_somebodys_job() -> None:
     work = list(jobs(arguments(["--kills", "400", "--weeks", "25", "--seed", "2"])))
     asked = [(job.module, dict(zip(job.argv[::2], job.argv[1::2], strict=False))) for job in work]
-    assert sum(int(options["--lives"]) for module, options in asked if module == COMPANY) == 400
+    assert sum(int(options["--moments"]) for module, options in asked if module == COMPANY) == 400
     assert sum(int(options["--count"]) for module, options in asked if module == WEEKS) == 25
     assert len({job.argv for job in work}) == len(work)
     assert shares(25, 10) == [10, 10, 5]
@@ -96,6 +100,7 @@ def test_what_processes_tell_is_added_up() -> None:
     for news in (
         {"survived": "lease_taken"},
         {"survived": "at random"},
+        {"missed": "hold.committed"},
         BOOKS,
         later,
         {**BOOKS, "books": "weeks of 1", "rate": 30, "most_in_60s": 29},
@@ -103,10 +108,11 @@ def test_what_processes_tell_is_added_up() -> None:
         {"takeovers": {"killed": [4.0, 4.2, 4.1]}},
     ):
         heard.hear(news, "python -m again")
-    assert (heard.kills, heard.calls, heard.untraced, heard.weeks) == (2, 210, 6, 1)
+    assert (heard.kills, heard.calls, heard.untraced, heard.weeks) == (3, 210, 6, 1)
     assert heard.most_in_60s == {30: 29, 60: 44}
     assert heard.faults == {"hang": 4}
-    assert ("... at named points", f"1, at 1 of {len(POINTS)}") in heard.rows()
+    assert ("... at named points", f"1, at each of the {len(POINTS)} in 0 lives or more") in heard.rows()
+    assert ("... elsewhere, the named point having been missed", "hold.committed 1") in heard.rows()
     assert ("takeovers from a leader that was killed", "3: median 4.10 s, worst 4.20 s") in heard.rows()
     assert json.loads(json.dumps(heard.as_json()))["most_in_60s"] == {"30": 29, "60": 44}
 

@@ -140,15 +140,16 @@ class Promises:
         return [(each.operation, round(each.seconds, 2)) for each in seen if each.login_id == login_id][-8:]
 
     async def _every_change_was_announced(self, life: Life) -> None:
-        """Whatever was lost of the trace, no change reached Flinks of which the ledger did not know before; and none is announced by
+        """Whatever was lost of the trace, no change reached Flinks of which the ledger did not know before.
 
-        what an earlier process had announced and never sent.
+        What an earlier process had announced and never sent announces nothing of a later one.
         """
         announced = [(row["login_id"], row["at"]) for row in await self.here.sql.fetch(ANNOUNCED)]
         calls = self.here.flinks.audit.calls
-        assert not unannounced(calls, announced)
+        assert not (found := unannounced(calls, announced)), f"not announced: {found[0]}"
         in_it = [each for each in announced if each[1] >= life.began_at]
-        assert not unannounced([each for each in calls if each.date >= life.began_at], in_it)
+        found = unannounced([each for each in calls if each.date >= life.began_at], in_it)
+        assert not found, f"not announced in its life: {found[0]}"
 
     async def _the_trace_is_complete(self, life: Life) -> None:
         """All that the vendor saw of this life stands in the trace, up to its last commit group; and nothing else does."""
@@ -161,7 +162,7 @@ class Promises:
         last = max([life.traced_until, *(row["called_at"] - COMMIT_GROUP for row in rows)])
         ended = [each for each in seen if each.date <= last and each.fault not in ANSWERED_LATE]
         lost = Counter((each.operation, each.login_id) for each in ended) - traced
-        assert not lost, f"of what had ended by {last} this is not traced: {lost}; it died at {life.died_at}"
+        assert not lost, f"it died at {life.died_at}, and this is not traced of what had ended by {last}: {lost}"
         self.missing += len(seen) - len(rows)
 
     async def are_kept_in_the_end(self) -> None:

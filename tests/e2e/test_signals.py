@@ -1,14 +1,16 @@
 """What a person asks of a running daemon by signals: new settings, a stop, a stop at once."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from refreshd.simulator.calls import Operation
+from tests.support.lateness import lateness
 from tests.support.postgres import SCHEMA
-from tests.support.process import Process
+from tests.support.process import LogLine, Process
 from tests.support.world import World, until, world
 
 pytestmark = pytest.mark.slow
@@ -166,15 +168,29 @@ async def test_a_frozen_daemon_does_not_answer_the_probe_that_would_restart_it(d
 
 
 async def test_what_outlives_the_grace_is_cut_off_and_tried_again_by_the_next(database_url: str) -> None:
+    """It is no failure of its login: nothing is counted, and nothing rests."""
+    grace_seconds = 0.5
     async with world(database_url, active=10) as here:
         here.flinks.add_faults(["hang@Authorize"])
-        async with here.started("run", env={"REFRESHD_GRACE_SECONDS": "0.2"}) as daemon:
+        async with (
+            here.started("run", env={"REFRESHD_GRACE_SECONDS": str(grace_seconds)}) as daemon,
+            lateness() as late,
+        ):
             await until("calls to hang", lambda: here.calls(Operation.AUTHORIZE) >= 8)
             daemon.terminate()
             assert (await daemon.ended()).code == 1
+            draining, drained = await daemon.logged("draining"), await daemon.logged("drained")
+        assert drained["cut_off"] == drained["in_flight"] == draining["in_flight"] == 8
+        took_seconds = (_at(drained) - _at(draining)).total_seconds()
+        assert grace_seconds / 2 < took_seconds < grace_seconds + 1.0 + late.longest_seconds
+        assert await here.sql.fetchval("SELECT count(*) FROM login WHERE attempts > 0 OR not_before IS NOT NULL") == 0
         here.flinks.faults.clear()
         assert (await here.once()).failures == 0
         assert set((await here.verdicts()).values()) == {"fresh"}
+
+
+def _at(line: LogLine) -> datetime:
+    return datetime.fromisoformat(str(line["timestamp"]))
 
 
 async def test_no_hangup_arms_the_kill_switch_of_the_tests(database_url: str, tmp_path: Path) -> None:

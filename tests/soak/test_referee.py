@@ -136,7 +136,10 @@ async def test_one_that_is_open_has_none(
 ) -> None:
     await _tell(connection, *events)
     await connection.execute(
-        "UPDATE login SET intent = 'disable', intent_id = 1, intent_reason = 'test', intent_plan_id = 'p', intended_at = $2 WHERE login_id = $1",
+        """
+        UPDATE login SET intent = 'disable', intent_id = 1, intent_reason = 'test', intent_plan_id = 'p', intended_at = $2
+        WHERE login_id = $1
+        """,
         A,
         NOW,
     )

@@ -13,6 +13,7 @@ from tests.soak.company import TIGHT_RATES, TIGHT_ROUND, fates, rate_of, whole_r
 from tests.soak.figures import Figures
 from tests.soak.fuzzing import last_words
 from tests.support.kills import RATE
+from tests.support.takeover import Kind, TakeoverTimes
 
 BOOKS = {"books": "company 1", "rate": 60, "calls": 100, "most_in_60s": 41, "faults": {"hang": 2}, "untraced": 3}
 
@@ -128,6 +129,21 @@ def test_a_failure_says_how_to_play_it_again() -> None:
     [failure] = heard.failures
     assert (failure.seed, failure.when, failure.replay) == (10_003, "life 3, lease_taken:1", again)
     assert ("what failed", "1") in heard.rows()
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "broken"),
+    [
+        (Kind.KILLED, 4.99, []),
+        (Kind.KILLED, 15.0, ["killed took 15.00 s"]),
+        (Kind.STOPPED, 1.2, ["stopped took 1.20 s"]),
+    ],
+)
+def test_a_takeover_that_takes_longer_than_promised_is_a_failure(kind: Kind, seconds: float, broken: list[str]) -> None:
+    seen = TakeoverTimes(seconds={kind: [0.5, seconds]})
+    told = list(seen.broken_promises())
+    assert len(told) == len(broken)
+    assert all(words in said for words, said in zip(broken, told, strict=True))
 
 
 def test_the_fuzzers_last_words_are_read() -> None:

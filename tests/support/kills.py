@@ -17,12 +17,12 @@ from tempfile import TemporaryDirectory
 
 from refreshd.core.canary import WITHOUT_CANARY
 from refreshd.crash import Point, Word, Write
-from refreshd.lag import watch_lag
 from refreshd.ledger import Ledger
 from refreshd.postgres import open_database
 from refreshd.simulator import FaultKind, SimulatorConfig
 from refreshd.simulator.login import Login
 from tests.support.forked import forking
+from tests.support.lateness import lateness
 from tests.support.postgres import SCHEMA
 from tests.support.process import Process
 from tests.support.promises import Life, Promises
@@ -117,8 +117,6 @@ class Campaign:
     deaths: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     """Points that a life did not come to in time; it was killed wherever it was, which is a death of no kind."""
-    longest_lag_seconds: float = 0.0
-    """By how much the present life's company and Flinks were late: they share the machine with it."""
     last_words: str = ""
     """What the process said that was killed last."""
     _unknown: dict[str, Login] = field(default_factory=dict)
@@ -130,12 +128,12 @@ class Campaign:
         await self._bury()
         await self._set_the_stage(fate)
         self.here.flinks.add_faults(fate.faults)
-        self.longest_lag_seconds = 0.0
         self.company.allow_live_calls(allowed=MANUAL_REFRESH in fate.env)
         began_at = self.here.dates.now()
         async with (
             self._fed(fate) as source,
             self.here.started("run", env={**_OFTEN_ENOUGH, **fate.env, **source}) as process,
+            lateness() as late,
         ):
             try:
                 died_at = await self._live(process, fate)
@@ -146,7 +144,7 @@ class Campaign:
         life = Life(
             began_at=began_at,
             died_at=died_at,
-            lag_seconds=self.longest_lag_seconds,
+            lag_seconds=late.longest_seconds,
             had_its_database=not any(map(process.lines, _WAITS_FOR_THE_DATABASE)),
         )
         await self.promises.hold(life)
@@ -156,7 +154,6 @@ class Campaign:
         """Returns when it died."""
         word = word_at(fate.point)
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(watch_lag(self._on_lag, period_seconds=0.05))
             if word is None and not (fate.point or "").startswith(_STILL):
                 group.create_task(self.company.live_beside(process))
             if fate.leading or word is not None:
@@ -176,14 +173,10 @@ class Campaign:
             was_met = await self._meets(process, fate)
             died_at = self.here.dates.now()
             ran = await process.ended()
-            watching.cancel()
         assert ran.code == -SIGKILL, f"{fate}: it ended with {ran.code}:\n{process.words}"
         if was_met:
             self.deaths[fate.point or AT_RANDOM] += 1
         return died_at
-
-    def _on_lag(self, seconds: float) -> None:
-        self.longest_lag_seconds = max(self.longest_lag_seconds, seconds)
 
     async def _meets(self, process: Process, fate: Fate) -> bool:
         """Whether it has met its fate; killed here where it would never meet it, because the company or Flinks went another way."""

@@ -83,7 +83,7 @@ _UNFETCHED = """
 
 @dataclass(frozen=True, kw_only=True)
 class Life:
-    """Of one process, in dates. `lag_seconds`: what the machine was late by meanwhile, at most."""
+    """Of one process, in dates. `lag_seconds`: by how much its company and Flinks, who share its machine, were late meanwhile."""
 
     began_at: datetime
     died_at: datetime

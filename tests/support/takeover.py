@@ -5,9 +5,11 @@ What is right is held against the lease's row, whose times are those of the one 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from math import isinf
 from typing import Self
@@ -15,10 +17,10 @@ from typing import Self
 import aiohttp
 
 from refreshd.clock import SystemClock
-from refreshd.lag import watch_lag
 from refreshd.simulator.audit import CallSeen
 from refreshd.simulator.http import running
 from tests.support.cut_line import Line, line_to
+from tests.support.lateness import Lateness, lateness
 from tests.support.process import Process
 from tests.support.world import PATIENCE_SECONDS, World, until, world
 
@@ -32,6 +34,8 @@ _ENV = {
     "REFRESHD_PASS_INTERVAL": "1s",
     "REFRESHD_GRACE_SECONDS": "2",
 }
+AT_ONCE_SECONDS = 1.0
+"""Within which a standby asks for a lease that is free, and has it; a good half of it where somebody's write locks the row."""
 _PROBE = aiohttp.ClientTimeout(total=3.0)
 _LOGINS_PER_TAKEOVER = 40
 """More than are authorized between two takeovers at this rate: the routine is always under way."""
@@ -48,6 +52,15 @@ class Kind(StrEnum):
     """SIGSTOP; it wakes up later and does not know."""
     SILENCED = "silenced"
     """Its line to Postgres swallows every byte, and says nothing."""
+
+
+LONGEST_SECONDS: Mapping[Kind, float] = {
+    Kind.KILLED: 5.0,
+    Kind.STOPPED: AT_ONCE_SECONDS,
+    Kind.FROZEN: 5.0,
+    Kind.SILENCED: 5.0,
+}
+"""What is promised of a takeover, from the strike to the word of the new leader, on a machine that does nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +142,23 @@ class Copy:
         _, text = await self.answers("/metrics")
         return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
+    async def longest_lag(self) -> float:
+        """By how much its event loop was late at most in its present life; of what lay in one bucket, its upper end."""
+        shown, lag = await self.shows(), "refreshd_event_loop_lag_seconds"
+        buckets = {
+            found[1]: float(count)
+            for name, count in shown.items()
+            if (found := re.fullmatch(rf'{lag}_bucket{{le="(.+)"}}', name))
+        }
+        whole = buckets.pop("+Inf")
+        return min(
+            (float(edge) for edge, count in buckets.items() if count == whole), default=float(shown[f"{lag}_sum"])
+        )
+
+    async def said_goodbye_at(self) -> float:
+        """On the clock of the wall, which is the database's here: its work was over, and it let the lease go."""
+        return datetime.fromisoformat(str((await self.process.logged("drained"))["timestamp"])).timestamp()
+
     async def answers(self, path: str) -> tuple[int, str]:
         """What it says at its own address, as a probe hears it."""
         address = (await self.process.logged("serving"))["address"]
@@ -145,7 +175,8 @@ class Copy:
 class Takeover:
     """`seconds` passed from the strike until the new leader said that it leads.
 
-    The lease before the strike, as it was last renewed under the old term, and under the new one.
+    The lease before the strike, as it was last renewed under the old term, and under the new one. `freed_at`: when it had run out, or
+    was let go, in seconds of the database's clock. `lag_seconds`: the longest that the new leader, or this process, was late meanwhile.
     """
 
     kind: Kind
@@ -155,6 +186,19 @@ class Takeover:
     before: LeaseRow
     last: LeaseRow
     after: LeaseRow
+    freed_at: float
+    lag_seconds: float
+
+    def was_in_order(self) -> None:
+        """One term follows the other. Who says goodbye frees the lease; who does not has it until it runs out. Then it is taken at once."""
+        assert self.after.term == self.before.term + 1
+        if self.kind is Kind.STOPPED:
+            assert self.after.acquired_at < self.last.expires_at
+        waited = self.after.acquired_at - self.freed_at
+        assert waited >= 0, f"a leader that was {self.kind} led still, for {-waited:.2f} s"
+        assert waited < AT_ONCE_SECONDS + self.lag_seconds, (
+            f"{waited:.2f} s after the lease of a leader that was {self.kind} was free; late by {self.lag_seconds:.2f} s"
+        )
 
     @property
     def taken_at(self) -> float:
@@ -169,7 +213,7 @@ class Pair:
     here: World
     leader: Copy
     standby: Copy
-    longest_lag: float = 0.0
+    late: Lateness
 
     async def lease(self) -> LeaseRow:
         row = await self.here.sql.fetchrow(
@@ -199,7 +243,17 @@ class Pair:
             seconds = loop.time() - began
         self.leader, self.standby = new, old
         last, after = watching.result()
-        return Takeover(kind=kind, seconds=seconds, old=old, new=new, before=before, last=last, after=after)
+        return Takeover(
+            kind=kind,
+            seconds=seconds,
+            old=old,
+            new=new,
+            before=before,
+            last=last,
+            after=after,
+            freed_at=await old.said_goodbye_at() if kind is Kind.STOPPED else last.expires_at,
+            lag_seconds=max(await new.longest_lag(), self.late.longest_seconds),
+        )
 
     async def _until_taken(self, before: LeaseRow) -> tuple[LeaseRow, LeaseRow]:
         last = before
@@ -216,11 +270,8 @@ class Pair:
         audit = self.here.flinks.audit
         assert audit.most_calls_in(60) <= RATE
         for span in (2.0, 5.0, 15.0):
-            late = PERMIT_SECONDS + self.longest_lag
+            late = PERMIT_SECONDS + self.late.longest_seconds
             assert audit.most_calls_in(span) <= (span + late) / SLOT_SECONDS + 1, f"in {span} seconds"
-
-    def on_lag(self, seconds: float) -> None:
-        self.longest_lag = max(self.longest_lag, seconds)
 
 
 @asynccontextmanager
@@ -236,12 +287,10 @@ async def pair(database_url: str, *, active: int, inactive: int = 0) -> AsyncIte
         await first.start()
         await first.leads()
         await second.start()
-        both = Pair(here=here, leader=first, standby=second)
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(watch_lag(both.on_lag, period_seconds=0.05))
+        async with lateness() as late:
+            both = Pair(here=here, leader=first, standby=second, late=late)
             await both.at_work()
             yield both
-            watching.cancel()
 
 
 @asynccontextmanager
@@ -262,6 +311,13 @@ class TakeoverTimes:
     most_calls_in_60s: int = 0
     rate_per_minute: int = RATE
 
+    def broken_promises(self) -> Iterator[str]:
+        """The takeovers that took too long, in words."""
+        for kind, times in self.seconds.items():
+            for seconds in times:
+                if seconds >= (promised := LONGEST_SECONDS[kind]):
+                    yield f"the takeover from a leader that was {kind} took {seconds:.2f} s; promised are less than {promised:.0f} s"
+
 
 async def takeover_times(database_url: str, times: int, kinds: Sequence[Kind] = tuple(Kind)) -> TakeoverTimes:
     """So many takeovers of each kind, one after the other between the same two copies, on a migrated database with nothing in it."""
@@ -270,6 +326,7 @@ async def takeover_times(database_url: str, times: int, kinds: Sequence[Kind] = 
         for _ in range(times):
             for kind in kinds:
                 seen = await both.takeover(kind)
+                seen.was_in_order()
                 figures.seconds[kind].append(seen.seconds)
                 await seen.old.come_back(kind)
                 await both.at_work()

@@ -5,7 +5,6 @@ What is right is held against the lease's row, whose times are those of the one 
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,8 +33,6 @@ _ENV = {
     "REFRESHD_PASS_INTERVAL": "1s",
     "REFRESHD_GRACE_SECONDS": "2",
 }
-AT_ONCE_SECONDS = 1.0
-"""Within which a standby asks for a lease that is free, and has it; a good half of it where somebody's write locks the row."""
 _PROBE = aiohttp.ClientTimeout(total=3.0)
 _LOGINS_PER_TAKEOVER = 40
 """More than are authorized between two takeovers at this rate: the routine is always under way."""
@@ -54,9 +51,17 @@ class Kind(StrEnum):
     """Its line to Postgres swallows every byte, and says nothing."""
 
 
+TAKEN_WITHIN_SECONDS: Mapping[Kind, float] = {
+    Kind.KILLED: 1.0,
+    Kind.STOPPED: 0.5,
+    Kind.FROZEN: 1.0,
+    Kind.SILENCED: 1.0,
+}
+"""A standby knows when a lease runs out; it may have to wait for a write that holds it, and has that ended. Of a goodbye it is told; one that
+did not hear it would look once a second."""
 LONGEST_SECONDS: Mapping[Kind, float] = {
     Kind.KILLED: 5.0,
-    Kind.STOPPED: AT_ONCE_SECONDS,
+    Kind.STOPPED: 1.0,
     Kind.FROZEN: 5.0,
     Kind.SILENCED: 5.0,
 }
@@ -142,18 +147,9 @@ class Copy:
         _, text = await self.answers("/metrics")
         return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
-    async def longest_lag(self) -> float:
-        """By how much its event loop was late at most in its present life; of what lay in one bucket, its upper end."""
-        shown, lag = await self.shows(), "refreshd_event_loop_lag_seconds"
-        buckets = {
-            found[1]: float(count)
-            for name, count in shown.items()
-            if (found := re.fullmatch(rf'{lag}_bucket{{le="(.+)"}}', name))
-        }
-        whole = buckets.pop("+Inf")
-        return min(
-            (float(edge) for edge, count in buckets.items() if count == whole), default=float(shown[f"{lag}_sum"])
-        )
+    async def lag_seconds(self) -> float:
+        """By how much its event loop was late in its present life, all in all."""
+        return float((await self.shows())["refreshd_event_loop_lag_seconds_sum"])
 
     async def said_goodbye_at(self) -> float:
         """On the clock of the wall, which is the database's here: its work was over, and it let the lease go."""
@@ -176,7 +172,7 @@ class Takeover:
     """`seconds` passed from the strike until the new leader said that it leads.
 
     The lease before the strike, as it was last renewed under the old term, and under the new one. `freed_at`: when it had run out, or
-    was let go, in seconds of the database's clock. `lag_seconds`: the longest that the new leader, or this process, was late meanwhile.
+    was let go, in seconds of the database's clock. `lag_seconds`: what the new leader was late meanwhile, or this process.
     """
 
     kind: Kind
@@ -196,7 +192,7 @@ class Takeover:
             assert self.after.acquired_at < self.last.expires_at
         waited = self.after.acquired_at - self.freed_at
         assert waited >= 0, f"a leader that was {self.kind} led still, for {-waited:.2f} s"
-        assert waited < AT_ONCE_SECONDS + self.lag_seconds, (
+        assert waited < TAKEN_WITHIN_SECONDS[self.kind] + self.lag_seconds, (
             f"{waited:.2f} s after the lease of a leader that was {self.kind} was free; late by {self.lag_seconds:.2f} s"
         )
 
@@ -234,7 +230,7 @@ class Pair:
     async def takeover(self, kind: Kind) -> Takeover:
         """The leader is struck, and the standby leads. The old one stays as the strike left it: see `come_back`."""
         old, new, loop = self.leader, self.standby, asyncio.get_running_loop()
-        before, led = await self.lease(), new.times("leading")
+        before, led, lag = await self.lease(), new.times("leading"), await new.lag_seconds()
         began = loop.time()
         old.strike(kind)
         async with asyncio.TaskGroup() as group:
@@ -252,7 +248,7 @@ class Pair:
             last=last,
             after=after,
             freed_at=await old.said_goodbye_at() if kind is Kind.STOPPED else last.expires_at,
-            lag_seconds=max(await new.longest_lag(), self.late.longest_seconds),
+            lag_seconds=max(self.late.longest_seconds, await new.lag_seconds() - lag),
         )
 
     async def _until_taken(self, before: LeaseRow) -> tuple[LeaseRow, LeaseRow]:

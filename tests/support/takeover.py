@@ -57,8 +57,8 @@ TAKEN_WITHIN_SECONDS: Mapping[Kind, float] = {
     Kind.FROZEN: 1.0,
     Kind.SILENCED: 1.0,
 }
-"""A standby knows when a lease runs out; it may have to wait for a write that holds it, and has that ended. Of a goodbye it is told; one that
-did not hear it would look once a second."""
+"""A standby knows when a lease runs out; it may have to wait for a write that holds it, and has that ended. Of a goodbye it is told; deaf
+to it, it would look once a second."""
 LONGEST_SECONDS: Mapping[Kind, float] = {
     Kind.KILLED: 5.0,
     Kind.STOPPED: 1.0,

@@ -57,7 +57,7 @@ bench: $(READY) ## logins per second with the budget lifted, scrapes during a pa
 	SCRAPED=$(SCRAPED) $(BIN)/python -m tests.bench.scrapes
 	SCRAPED=$(SCRAPED) $(BIN)/python -m tests.bench.stretches
 
-soak: $(READY) ## kills by the thousand, random weeks, the fuzzer, takeovers, and their figures; KILLS=2000, TAKEOVERS=20, WEEKS=50, SECONDS=300, SEED=1, SHARDS=3, JSON=, REPLAY=
+soak: $(READY) ## kills by the thousand, random weeks, the fuzzer, takeovers, and their figures; KILLS=2000 (at random moments, named points on top), TAKEOVERS=20, WEEKS=50, SECONDS=300, SEED=1, SHARDS=3, JSON=, REPLAY=
 	$(BIN)/python -m tests.soak $(if $(REPLAY),--replay $(REPLAY)) $(if $(JSON),--json $(JSON)) --kills $(or $(KILLS),2000) \
 		--takeovers $(or $(TAKEOVERS),20) --weeks $(or $(WEEKS),50) --seconds $(or $(SECONDS),300) --seed $(or $(SEED),1) --shards $(or $(SHARDS),3)
 

@@ -3,7 +3,8 @@
 python -m tests.soak --kills 2000 --takeovers 20 --weeks 50 --seconds 300 --seed 1 --shards 3 --json FILE
 python -m tests.soak --replay 10004              one company again, as a failure names it
 
-Companies whose refreshd is killed again and again, so many at a time as there are shards; random weeks in virtual time; the fuzzer; and
+Companies whose refreshd is killed again and again, so many at a time as there are shards: `--kills` times at random moments, and at named
+points on top of them; random weeks in virtual time; the fuzzer; and
 takeovers between real processes. What fails is told with the command that plays it again, all else goes on, and the end is 1. Who
 interrupts it gets the figures so far.
 """

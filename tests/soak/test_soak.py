@@ -12,8 +12,10 @@ from tests.soak.__main__ import COMPANY, WEEKS, arguments, jobs, main, played_ag
 from tests.soak.company import TIGHT_RATES, TIGHT_ROUND, fates, rate_of, whole_round
 from tests.soak.figures import Figures
 from tests.soak.fuzzing import last_words
+from tests.support.documents import ROOT
 from tests.support.kills import RATE
 from tests.support.takeover import Kind, TakeoverTimes
+from tests.support.virtual_world import RATE as WEEKS_RATE
 
 BOOKS = {"books": "company 1", "rate": 60, "calls": 100, "most_in_60s": 41, "faults": {"hang": 2}, "untraced": 3}
 
@@ -116,6 +118,19 @@ def test_what_processes_tell_is_added_up() -> None:
     assert ("... elsewhere, the named point having been missed", "hold.committed 1") in heard.rows()
     assert ("takeovers from a leader that was killed", "3: median 4.10 s, worst 4.20 s") in heard.rows()
     assert json.loads(json.dumps(heard.as_json()))["most_in_60s"] == {"30": 29, "60": 44}
+
+
+def test_the_page_shows_the_rows_that_the_soak_prints() -> None:
+    heard = figures()
+    heard.takeovers = {kind: [1.0] for kind in Kind}
+    heard.fuzzed = {"executions": 1, "seconds": 1, "slowest_seconds": 0, "peak_mb": 1}
+    for rate in (WEEKS_RATE, *TIGHT_RATES, RATE):
+        heard.hear({**BOOKS, "books": f"at {rate}", "rate": rate}, "python -m again")
+    told = (ROOT / "docs/reliability.md").read_text(encoding="utf-8").split("## Figures of the last campaign")[1]
+    shown = [
+        line.split(" | ")[0].removeprefix("| ") for line in told.split("\n## ")[0].splitlines() if line.startswith("| ")
+    ]
+    assert shown == ["what", *(what for what, _ in heard.rows())]
 
 
 def test_what_nobody_understands_is_an_error() -> None:

@@ -55,8 +55,8 @@ from refreshd.ledger import Ledger
 
 mark = Ledger.mark_sent
 
-async def mark_late(self, login_id, change, *, now, pass_id, term):
-    return await mark(self, login_id, change, now=now + timedelta(seconds=5), pass_id=pass_id, term=term)
+async def mark_late(self, *args, now, **rest):
+    return await mark(self, *args, now=now + timedelta(seconds=5), **rest)
 
 Ledger.mark_sent = mark_late
 """

@@ -1,7 +1,8 @@
-"""The one reading of the report: at most one at a time, at most once an interval over restarts, and not at once after a failure."""
+"""The one reading of the report: at most one at a time, at most once an interval over restarts, and after failures ever more rarely."""
 
 import asyncio
 
+from refreshd.core import backoff
 from refreshd.core import conversation as conversations
 from refreshd.core.agenda import Agenda
 from refreshd.core.conversation import Conversation
@@ -16,11 +17,18 @@ class Bulletin:
         self._ledger = ledger
         self._clock = clock
         self._agenda = agenda
+        self._fruitless = 0
         self._rests_until = 0.0
 
-    def rest(self, seconds: float) -> None:
-        """Leave it alone for a while, after it could not be had."""
-        self._rests_until = asyncio.get_running_loop().time() + seconds
+    def came(self) -> None:
+        """It was read, and is in the ledger."""
+        self._fruitless = 0
+
+    def failed(self) -> None:
+        """It could not be had: leave it alone for a while, longer each time."""
+        self._fruitless += 1
+        rest = backoff.report_rests(self._fruitless)
+        self._rests_until = asyncio.get_running_loop().time() + rest.total_seconds()
 
     async def next(self) -> Conversation | None:
         """The reading that is due now, in hand from here on; None when none is."""

@@ -30,7 +30,6 @@ from refreshd.work import WorkQueue
 
 _log = structlog.get_logger(__name__)
 
-REPORT_RESTS_SECONDS = 60.0
 RELEASED_REST = timedelta(hours=6)
 PREDECESSORS_DAY = timedelta(days=1)
 """A process that never met a login that Flinks knows cannot say when the unknown ones began: a predecessor may have died among them."""
@@ -163,9 +162,16 @@ class Dispatcher:
         if turn.following is not None:
             self._queue.go_on(turn.following, turn.wait_seconds)
             return
-        if conversation.kind is Kind.REPORT and turn.gave_up:
-            self._queue.rest_report(REPORT_RESTS_SECONDS)
+        if conversation.kind is Kind.REPORT:
+            self._note_reading(turn)
         self._queue.over(conversation)
+
+    def _note_reading(self, turn: Turn) -> None:
+        """One that never left says nothing."""
+        if turn.gave_up:
+            self._queue.bulletin.failed()
+        elif turn.report is not None:
+            self._queue.bulletin.came()
 
     def _give_up(self, conversation: Conversation, error: RowsLocked) -> None:
         """Nothing of this answer is stored, so its login is as due as before; nobody here goes near it any more."""

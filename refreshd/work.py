@@ -61,7 +61,7 @@ class WorkQueue:
         self._wakes = 0
         self._last_was_change = False
         self._in_hand = 0
-        self._bulletin = Bulletin(ledger, clock, agenda)
+        self.bulletin = Bulletin(ledger, clock, agenda)
 
     async def ready(self) -> None:
         """Wait until there may be work."""
@@ -110,10 +110,6 @@ class WorkQueue:
         self._in_hand -= 1
         self._tell_if_idle()
 
-    def rest_report(self, seconds: float) -> None:
-        """Leave the report alone for a while, after it could not be had."""
-        self._bulletin.rest(seconds)
-
     async def idle(self) -> None:
         """Wait until nothing is due, in hand, or waiting for its next call."""
         await self._idle.wait()
@@ -127,7 +123,7 @@ class WorkQueue:
     def adopt(self, begun: Sequence[Conversation]) -> None:
         """Go on with conversations that a predecessor in this process has dropped, no faster than Flinks wants to be polled."""
         for each in begun:
-            self._bulletin.in_hand = self._bulletin.in_hand or each.kind is Kind.REPORT
+            self.bulletin.in_hand = self.bulletin.in_hand or each.kind is Kind.REPORT
             if each.login_id is not None:
                 self.busy.add(each.login_id)
             self._waiting.put(each, conversations.POLL_SECONDS)
@@ -238,7 +234,7 @@ class WorkQueue:
         _log.info("change_withdrawn", login_id=str(login_id), reason=reason, pass_id=self.pass_id)
 
     async def _report(self) -> Conversation | None:
-        return await self._bulletin.next() if self.breaker.allows(Credential.API_SECRET, _seconds()) else None
+        return await self.bulletin.next() if self.breaker.allows(Credential.API_SECRET, _seconds()) else None
 
     async def _routine(self, source: Source) -> Conversation | None:
         if not self._may_authorize():
@@ -286,7 +282,7 @@ class WorkQueue:
 
     def _forget(self, conversation: Conversation) -> None:
         if conversation.kind is Kind.REPORT:
-            self._bulletin.in_hand = False
+            self.bulletin.in_hand = False
         elif conversation.login_id is not None:
             self.busy.discard(conversation.login_id)
 

@@ -56,6 +56,9 @@ LADDERS: Mapping[Cause, Ladder] = MappingProxyType(
     }
 )
 
+REPORT = Ladder(first=timedelta(minutes=1), last=timedelta(minutes=15))
+"""One call speaks for all logins, so it is worth asking soon, and never as often as the budget would allow."""
+
 _CAUSES: Mapping[Reaction, Cause] = MappingProxyType(
     {
         Reaction.OK: Cause.NO_ANSWER,  # no code at all
@@ -85,11 +88,19 @@ def retry_at(
     before; the wait ends in time for that.
     """
     ladder = LADDERS[cause]
-    step = min(ladder.first * (1 << min(attempts - 1, 10)), ladder.last)
-    at = now + step * (1 + _JITTER * _spread(login_id, attempts))
+    at = now + _step(ladder, attempts) * (1 + _JITTER * _spread(login_id, attempts))
     if lost_at is None or lost_at <= now:
         return at
     return min(at, max(lost_at - LAST_CHANCE, now + min(LAST_CHANCE, ladder.first)))
+
+
+def report_rests(fruitless: int) -> timedelta:
+    """How long the report is left alone after so many fruitless readings in a row, this one included, so at least 1."""
+    return _step(REPORT, fruitless)
+
+
+def _step(ladder: Ladder, fruitless: int) -> timedelta:
+    return min(ladder.first * (1 << min(fruitless - 1, 10)), ladder.last)
 
 
 def _spread(login_id: LoginId, attempts: int) -> float:

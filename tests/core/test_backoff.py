@@ -54,6 +54,11 @@ def test_logins_that_failed_together_do_not_come_back_together() -> None:
     assert len({backoff.retry_at(login(number), 1, Cause.RETRY_LATER, NOW) for number in range(100)}) > 90
 
 
+def test_the_report_is_asked_for_more_and_more_rarely_up_to_four_times_an_hour() -> None:
+    minutes = [backoff.report_rests(each) / timedelta(minutes=1) for each in (1, 2, 3, 4, 5, 6, 40_000)]
+    assert minutes == [1, 2, 4, 8, 15, 15, 15]
+
+
 def test_a_login_that_was_refused_for_good_rests_a_week() -> None:
     assert backoff.quarantined_until(NOW) == NOW + timedelta(days=7)
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from refreshd.core.backoff import LADDERS, REPORT, Cause, Ladder
+from refreshd.core.conversation import TRIES_IN_A_ROW
 from refreshd.simulator import ScheduleAuth, SimulatorConfig
 from refreshd.simulator.calls import Operation
 from tests.support.virtual_world import DAY, RATE, Cast, VirtualWorld, play, until
@@ -162,17 +164,35 @@ def test_a_login_that_hangs_is_put_off_after_three_tries_and_tried_again_later(d
 
 
 def test_an_outage_of_flinks_is_outlived_without_a_flood(database_url: str) -> None:
+    """A few rounds for each login and a few readings of the report, further and further apart, are all that leaves."""
+    outage = timedelta(hours=2)
+
     async def story(world: VirtualWorld) -> None:
         world.flinks.add_faults(["html_502@any"])
         async with world.leading():
-            await asyncio.sleep(2 * 3600)
+            await asyncio.sleep(outage.total_seconds())
+            rounds, readings = _rounds(LADDERS[Cause.NO_ANSWER], outage), _rounds(REPORT, outage)
+            mints = world.calls(Operation.GENERATE_TOKEN)
+            assert TRIES_IN_A_ROW * len(world.active) < mints <= TRIES_IN_A_ROW * rounds * len(world.active)
+            reports = world.calls(Operation.NIGHTLY_REFRESH_STATUS)
+            assert TRIES_IN_A_ROW < reports <= TRIES_IN_A_ROW * readings
+            assert _seen(world) == mints + reports
             world.flinks.faults.clear()
             await asyncio.sleep(4 * 3600)
         assert set(world.calls_by_login(Operation.AUTHORIZE)) == world.active
         assert set((await world.verdicts()).values()) == {"fresh"}
         world.rules_were_kept()
 
-    play(database_url, Cast(start=NOON, active=60), story)
+    every_minute: dict[str, object] = {"pass_interval": timedelta(minutes=1)}
+    play(database_url, Cast(start=NOON, active=60, settings=every_minute), story)
+
+
+def _rounds(ladder: Ladder, span: timedelta) -> int:
+    """How many fruitless rounds there are in this span at the most: the first at once, each of no length, no wait spread."""
+    rounds, at, wait = 0, timedelta(), ladder.first
+    while at < span:
+        rounds, at, wait = rounds + 1, at + wait, min(2 * wait, ladder.last)
+    return rounds
 
 
 def test_a_throttled_client_finds_the_vendors_rate_and_ends_its_routine(database_url: str) -> None:

@@ -5,7 +5,7 @@ Nobody listens for notifications here (they would come later than the clock jump
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,6 +28,7 @@ from refreshd.restraint import recalled
 from refreshd.settings import Settings
 from refreshd.simulator import InProcessDoor, Shares, Simulator, SimulatorConfig, company_links, populate
 from refreshd.simulator.calls import Operation
+from refreshd.simulator.institutions import Institution
 from tests.support.budget_row import BudgetRow
 from tests.support.in_process import InProcessTransport
 from tests.support.ledger import take_lease
@@ -126,6 +127,9 @@ class VirtualWorld:
     def active(self) -> frozenset[str]:
         return frozenset(link.login_id for link in self.company.links) - self.inactive
 
+    def customers_of(self, bank: str) -> frozenset[str]:
+        return frozenset(each.login_id for each in self.flinks.world.logins.values() if each.institution.name == bank)
+
     # What became of it --------------------------------------------------------------------------------------------------------------
 
     def calls_by_login(self, operation: Operation) -> Counter[str]:
@@ -172,11 +176,12 @@ Story = Callable[[VirtualWorld], Coroutine[object, object, None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Cast:
-    """How a virtual world begins."""
+    """How a virtual world begins; a bank that is named more often has so many more of the logins."""
 
     start: datetime
     active: int
     inactive: int = 0
+    banks: Sequence[Institution] = (BOREAL,)
     config: SimulatorConfig | None = None
     settings: dict[str, object] | None = None
 
@@ -218,7 +223,7 @@ async def _pool(database_url: str) -> "asyncpg.Pool[asyncpg.Record]":
 
 async def _world(url: str, cast: Cast, clock: VirtualClock, ledger: Ledger, sql: Connection) -> VirtualWorld:
     quiet = Shares(stuck=0.0, never_refreshed=0.0, dormant=0.0)
-    population = populate(SEED, cast.active + cast.inactive, [BOREAL], start=cast.start - DAY, shares=quiet)
+    population = populate(SEED, cast.active + cast.inactive, cast.banks, start=cast.start - DAY, shares=quiet)
     flinks = Simulator(cast.config or SimulatorConfig(), population)
     flinks.advance(cast.start)
     flinks.audit.reset()

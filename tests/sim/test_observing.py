@@ -1,4 +1,5 @@
-"""In observe mode nothing is sent, whatever waits: open disables, old ones to repeat, returned clients, an undoing. Enforcing, all is."""
+"""In observe mode, and in a pause, nothing is sent, whatever waits: open disables, old ones to repeat, returned clients, an undoing.
+Afterwards, all is."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,9 @@ from tests.support.virtual_world import Cast, VirtualWorld, play, until
 pytestmark = pytest.mark.slow
 
 NOON = datetime(2026, 1, 5, 16, tzinfo=UTC)
+REASSERTED_AFTER = timedelta(days=2)
+SETTINGS: dict[str, object] = {"pass_interval": timedelta(hours=2), "reassert_after": REASSERTED_AFTER}
+CAST = Cast(start=NOON, active=12, inactive=4, settings=SETTINGS)
 
 
 def _sent(world: VirtualWorld) -> int:
@@ -50,15 +54,45 @@ def test_from_enforce_to_observe_and_back_nothing_is_sent_in_between(database_ur
         await world.lead_for(timedelta(days=4))
         assert _sent(world) == sent
         assert world.calls(Operation.AUTHORIZE) > seen, "the routine went on"
-        old = "SELECT count(*) FROM login WHERE verdict = 'disabled' AND confirmed_off_at < $1::timestamptz"
-        assert await world.count(old.replace("$1", f"'{world.clock.now() - timedelta(days=2)}'")), "to be repeated"
+        assert await _old_ones(world), "to be repeated"
 
         world.settings = enforces
-        async with world.leading():
-            await until(lambda: world.switched_on() == world.active)
-            await asyncio.sleep(timedelta(hours=2).total_seconds())
-        assert await world.count("SELECT count(*) FROM undoing WHERE planned_at IS NULL") == 0
-        world.rules_were_kept()
+        await _all_that_waited_is_sent(world)
 
-    settings: dict[str, object] = {"pass_interval": timedelta(hours=2), "reassert_after": timedelta(days=2)}
-    play(database_url, Cast(start=NOON, active=12, inactive=4, settings=settings), story)
+    play(database_url, CAST, story)
+
+
+def test_a_pause_binds_every_copy_that_leads_while_it_lasts_and_whoever_leads_after_it_sends_what_waited(
+    database_url: str,
+) -> None:
+    async def story(world: VirtualWorld) -> None:
+        await _something_of_everything_waits(world)
+        await world.ledger.pause_writes(by="test", reason="test", now=world.clock.now())
+        sent, seen = _sent(world), world.calls(Operation.AUTHORIZE)
+        for copy in range(8):
+            if copy == 4:
+                await world.leave(*world.company.sole_clients(1))
+            await world.lead_for(timedelta(hours=12))
+            assert _sent(world) == sent
+        assert world.calls(Operation.AUTHORIZE) > seen, "the routine went on"
+        assert await _old_ones(world), "to be repeated"
+
+        await world.ledger.resume_writes(by="test", reason="test", now=world.clock.now())
+        await _all_that_waited_is_sent(world)
+
+    play(database_url, CAST, story)
+
+
+async def _old_ones(world: VirtualWorld) -> int:
+    """Disables that are so old that they are due to be repeated."""
+    old = f"confirmed_off_at < '{world.clock.now() - REASSERTED_AFTER}'"
+    return await world.count(f"SELECT count(*) FROM login WHERE verdict = 'disabled' AND {old}")  # noqa: S608 - ours
+
+
+async def _all_that_waited_is_sent(world: VirtualWorld) -> None:
+    async with world.leading():
+        await until(lambda: world.switched_on() == world.active)
+        await asyncio.sleep(timedelta(hours=2).total_seconds())
+    assert await world.count("SELECT count(*) FROM undoing WHERE planned_at IS NULL") == 0
+    assert await _old_ones(world) == 0
+    world.rules_were_kept()

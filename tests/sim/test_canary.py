@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from refreshd.cli.plans import show_plan
+from refreshd.cli.screen import Screen
 from refreshd.core.model import PlanState
+from refreshd.core.plan import HeldPlan
 from refreshd.simulator.calls import Operation
 from tests.support.virtual_world import DAY, Cast, VirtualWorld, play, until
 
@@ -31,9 +34,11 @@ async def _held(world: VirtualWorld) -> bool:
     return await world.count("SELECT count(*) FROM plan WHERE state = 'held'") == 1
 
 
-async def _reason(world: VirtualWorld) -> str:
-    (plan,) = await world.ledger.plans()
-    return plan.reason
+def _read_aloud(plan: HeldPlan, now: datetime, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `refreshd plans` says of it, however it is broken into lines."""
+    capsys.readouterr()
+    show_plan(Screen(), plan, now)
+    return " ".join(capsys.readouterr().out.split())
 
 
 def test_an_approved_plan_of_many_sends_five_and_the_rest_once_these_are_confirmed(database_url: str) -> None:
@@ -52,9 +57,20 @@ def test_an_approved_plan_of_many_sends_five_and_the_rest_once_these_are_confirm
     play(database_url, Cast(start=NOON, active=60, inactive=GONE), story)
 
 
-@pytest.mark.parametrize("fault", ["contrary", "wrong_login", "garbage", "code(INVALID_REQUEST)"])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (
+            "contrary",
+            "SetScheduledRefresh answered 200, but it says that {login} is on, the contrary of what was asked",
+        ),
+        ("wrong_login", "SetScheduledRefresh answered 200, but it does not speak of {login}, and of it alone"),
+        ("garbage", "SetScheduledRefresh answered 200, but it does not speak of {login}, and of it alone"),
+        ("code(INVALID_REQUEST)", "INVALID_REQUEST: Flinks answered INVALID_REQUEST"),
+    ],
+)
 def test_one_answer_that_nobody_expected_holds_the_rest_over_a_restart_until_somebody_approves_again(
-    database_url: str, fault: str
+    database_url: str, capsys: pytest.CaptureFixture[str], fault: str, said: str
 ) -> None:
     async def story(world: VirtualWorld) -> None:
         async with world.leading() as leading:
@@ -63,7 +79,11 @@ def test_one_answer_that_nobody_expected_holds_the_rest_over_a_restart_until_som
             await until(lambda: len(world.flinks.audit.faults) == 1)
             await asyncio.sleep(120)
         await world.lead_for(timedelta(hours=2))
-        assert await _reason(world) == "canary"
+        (plan,) = await world.ledger.plans()
+        assert plan.reason == "canary"
+        (odd,) = [call.login_id for call in world.flinks.audit.calls if call.fault]
+        held = f"Flinks answered about 1 of the first 5 in a way that was not expected ({said.format(login=odd)}); the rest was not sent."
+        assert held in _read_aloud(plan, world.clock.now(), capsys)
         assert len(world.switched_on() & world.inactive) >= GONE - FIRST, "the rest was not sent"
 
         async with world.leading() as leading:

@@ -139,6 +139,7 @@ CREATE TABLE login (
     -- the schedule
     confirmed_off_at timestamptz,
     -- when a change was sent that may have left it off, and no answer has said so or otherwise: a disable, or an enable of one that is off
+    -- (or when it was seen to turn off, where a disable that was never answered may have come late)
     maybe_off_since timestamptz,
     plan_id text REFERENCES plan (plan_id),
     intent text CHECK (intent IN ('disable', 'enable')),

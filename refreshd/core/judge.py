@@ -162,8 +162,8 @@ def _off_by_us(case: _Case) -> Verdict | None:
     off_at = off_by_us_at(case.evidence)
     if off_at is None or seen_on_after(case.evidence, off_at):
         return None
-    said = "disabled it" if off_at == case.evidence.confirmed_off_at else "sent a change without an answer"
-    sentence = f"refreshd {said} at {_at(off_at)}, and a client of it is active again: to be enabled"
+    said = "disabled it at" if off_at == case.evidence.confirmed_off_at else "was not answered, and it may be off since"
+    sentence = f"refreshd {said} {_at(off_at)}, and a client of it is active again: to be enabled"
     return _active(case, VerdictName.DRIFTED, ChangeReason.DISABLED_BY_REFRESHD, sentence, lane=Lane.REST)
 
 
@@ -171,7 +171,7 @@ def _off_by_others(case: _Case) -> Verdict | None:
     off_at = case.evidence.flag_seen_at
     if case.evidence.flag is not Flag.OFF or (off_at is not None and seen_on_after(case.evidence, off_at)):
         return None
-    sentence = "scheduled refresh is off at Flinks although a client wants it; refreshd did not disable it, so somebody else did"
+    sentence = "scheduled refresh is off at Flinks although a client wants it, and no disable of refreshd accounts for it: somebody else's"
     return _active(case, VerdictName.DRIFTED, "off_at_flinks", sentence, lane=Lane.REST)
 
 

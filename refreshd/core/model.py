@@ -205,7 +205,7 @@ class Evidence:
     said nothing.
     `confirmed_off_at` is set only by a SetScheduledRefresh answer that said so about this LoginId, and cleared when an enable is sent.
     `maybe_off_since` is when a change was sent whose answer is missing and which may have left the login off: a disable, or an enable that
-    may have failed. Any later word that it is on, or an answer to a change, clears it.
+    may have failed; or when the flag was seen to turn off within a week of such a disable. A word that it is on clears it, or an answer.
     `attempts` and `not_before` are those of what comes next: of the change, where the login is inactive or has an open intent, else of
     its Authorize.
     `standing` is its institution's, None where nothing is known of that.

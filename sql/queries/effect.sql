@@ -3,7 +3,9 @@
 
 -- name: sightings(login_ids, seen_ats, flags, refreshed_ats, institutions, codes, lives, routine_dones)!
 -- Authorizes were answered. What Flinks did not say leaves what is stored, and so does what it said before the newest word: the end of
--- a fetch records its Authorize once more. One that is on is not off by an unanswered change of ours.
+-- a fetch records its Authorize once more. One that is on is not off by an unanswered change of ours. One that turns off may be: a disable
+-- that nobody heard an answer to (its sender was frozen, or waited no longer) may have come late, after an enable or a word that it is on.
+-- A week is longer than a connection outlives a sleeping host, and than a routine needs to come round; after that it was somebody else.
 WITH given AS (
     SELECT
         each.login_id, each.seen_at, each.flag, each.refreshed_at, each.institution, each.code, each.live, each.routine_done
@@ -15,7 +17,13 @@ WITH given AS (
     SELECT
         login.login_id, given.seen_at, given.flag, given.refreshed_at, given.institution, given.code, given.live, given.routine_done,
         given.flag <> 'unknown' AND given.seen_at >= COALESCE(login.flag_seen_at, '-infinity') AS tells_flag,
-        given.seen_at >= COALESCE(login.answered_at, '-infinity') AS answers
+        given.seen_at >= COALESCE(login.answered_at, '-infinity') AS answers,
+        CASE WHEN given.flag = 'off' AND login.flag <> 'off' THEN (
+            SELECT count(*) FILTER (WHERE event.event = 'sent')
+                > count(*) FILTER (WHERE event.event = 'confirmed' OR (event.event = 'failed' AND event.code IS NOT NULL))
+            FROM schedule_change AS event
+            WHERE event.login_id = login.login_id AND event.change = 'disable' AND event.at > given.seen_at - interval '7 days'
+        ) ELSE false END AS turned_off_late
     FROM login
     JOIN given ON given.login_id = login.login_id
     ORDER BY login.login_id
@@ -32,6 +40,7 @@ SET answered_at = CASE WHEN locked.answers THEN locked.seen_at ELSE login.answer
     routine_at = CASE WHEN locked.routine_done THEN GREATEST(login.routine_at, locked.seen_at) ELSE login.routine_at END,
     maybe_off_since = CASE
         WHEN locked.tells_flag AND locked.flag = 'on' AND locked.seen_at > login.maybe_off_since THEN NULL
+        WHEN locked.tells_flag AND locked.turned_off_late THEN COALESCE(login.maybe_off_since, locked.seen_at)
         ELSE login.maybe_off_since
     END,
     refused_at = NULL,

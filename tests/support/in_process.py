@@ -2,17 +2,25 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from refreshd.core.errors import FlinksUnreachable, FlinksUnreadable
 from refreshd.flinks import Leave, RawResponse
-from refreshd.simulator import InProcessDoor
+
+
+class Door(Protocol):
+    """A way to Flinks: `simulator.InProcessDoor`, or one that loses or delays what goes through it."""
+
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]: ...
 
 
 class InProcessTransport:
     """What `AiohttpTransport` is over HTTP; fails as that does."""
 
-    def __init__(self, door: InProcessDoor) -> None:
+    def __init__(self, door: Door) -> None:
         self._door = door
 
     async def send(

@@ -30,7 +30,7 @@ from refreshd.simulator import InProcessDoor, Shares, Simulator, SimulatorConfig
 from refreshd.simulator.calls import Operation
 from refreshd.simulator.institutions import Institution
 from tests.support.budget_row import BudgetRow
-from tests.support.in_process import InProcessTransport
+from tests.support.in_process import Door, InProcessTransport
 from tests.support.ledger import take_lease
 from tests.support.postgres import SCHEMA, leave_as_it_is
 from tests.support.virtual_loop import VirtualClock, busy, run_virtual, waiting_for_real
@@ -55,6 +55,8 @@ class VirtualWorld:
     ledger: Ledger
     sql: Connection
     row: BudgetRow = field(default_factory=BudgetRow)
+    way: Callable[[Door], Door] = lambda door: door
+    """What lies between refreshd and Flinks."""
 
     # refreshd -----------------------------------------------------------------------------------------------------------------------
 
@@ -72,7 +74,7 @@ class VirtualWorld:
             ledger=self.ledger,
             lease=lease,
             budget=budget,
-            transport=InProcessTransport(InProcessDoor(self.flinks, self.clock.now, loop.time)),
+            transport=InProcessTransport(self.way(InProcessDoor(self.flinks, self.clock.now, loop.time))),
             clock=self.clock,
             breaker=await recalled(self.ledger, policies.fingerprints(self.settings)),
         )

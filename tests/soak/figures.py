@@ -124,14 +124,10 @@ class Figures:
 
     def rows(self) -> list[tuple[str, str]]:
         """The table, row by row."""
-        named = self.at_named_points
         rows = [
             ("kills survived", f"{self.kills:,}"),
             ("... at random moments", f"{self.survived[AT_RANDOM]:,}"),
-            (
-                "... at named points",
-                f"{named.total():,}, at each of the {len(named)} in {self.least_at_a_point:,} lives or more",
-            ),
+            ("... at named points", self._told_of_named_points()),
             ("... elsewhere, the named point having been missed", _listed(self.missed)),
             ("what failed", f"{len(self.failures):,}"),
             ("random weeks, in virtual time", f"{self.weeks:,}"),
@@ -142,6 +138,12 @@ class Figures:
             *((f"takeovers from a leader that was {kind}", _times(times)) for kind, times in self.takeovers.items()),
         ]
         return [*rows, ("inputs to the wire codec, guided by coverage", _fuzzed(self.fuzzed))] if self.fuzzed else rows
+
+    def _told_of_named_points(self) -> str:
+        """A campaign that is too short for all of them says so."""
+        named, least = self.at_named_points, self.least_at_a_point
+        where = f"each of the {len(named)} in {least:,} lives or more" if least else f"{len(+named)} of {len(named)}"
+        return f"{named.total():,}, at {where}"
 
 
 def _listed(counts: Counter[str]) -> str:

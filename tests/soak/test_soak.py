@@ -114,10 +114,18 @@ def test_what_processes_tell_is_added_up() -> None:
     assert (heard.kills, heard.calls, heard.untraced, heard.weeks) == (3, 210, 6, 1)
     assert heard.most_in_60s == {30: 29, 60: 44}
     assert heard.faults == {"hang": 4}
-    assert ("... at named points", f"1, at each of the {len(POINTS)} in 0 lives or more") in heard.rows()
+    assert ("... at named points", f"1, at 1 of {len(POINTS)}") in heard.rows()
     assert ("... elsewhere, the named point having been missed", "hold.committed 1") in heard.rows()
     assert ("takeovers from a leader that was killed", "3: median 4.10 s, worst 4.20 s") in heard.rows()
     assert json.loads(json.dumps(heard.as_json()))["most_in_60s"] == {"30": 29, "60": 44}
+
+
+def test_a_campaign_that_came_to_every_point_tells_of_the_one_that_it_came_to_least_often() -> None:
+    heard = figures()
+    for point in (*POINTS, *POINTS, *POINTS[1:]):
+        heard.hear({"survived": point}, "python -m again")
+    told = f"{3 * len(POINTS) - 1}, at each of the {len(POINTS)} in 2 lives or more"
+    assert ("... at named points", told) in heard.rows()
 
 
 def test_the_page_shows_the_rows_that_the_soak_prints() -> None:

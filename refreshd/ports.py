@@ -69,8 +69,8 @@ class PassLedger(Protocol):
 
     async def finish_pass(self, record: PassRecord, *, term: Term) -> None: ...
 
-    async def evidence_due(self, *, now: datetime, limit: int) -> Sequence[Evidence]:
-        """Rows that changed or whose verdict has run out by time alone, oldest first, by index."""
+    async def evidence_due(self, *, now: datetime, limit: int, beside_locks: bool = False) -> Sequence[Evidence]:
+        """Rows that changed or whose verdict has run out by time alone, oldest first, by index; `beside_locks`: that nobody has locked."""
         ...
 
     async def store_verdicts(self, verdicts: Sequence[Verdict], *, now: datetime, term: Term) -> int:
@@ -103,8 +103,10 @@ class PassLedger(Protocol):
         """Store the intents of an admitted plan, before any call; rows that changed meanwhile are left out. Returns how many."""
         ...
 
-    async def hold(self, held: HeldPlan, *, now: datetime, pass_id: PassId, term: Term) -> None:
-        """Cover every present candidate of `held.change` with the plan, set-wise, and have them judged again."""
+    async def hold(
+        self, change: Change, why: Withheld, *, now: datetime, pass_id: PassId, term: Term
+    ) -> HeldPlan | None:
+        """Cover every present candidate with a plan of exactly these, set-wise, and have them judged again. None where there is none."""
         ...
 
     async def admit(

@@ -132,17 +132,22 @@ class Reconciler:
         )
 
     async def _judge(self, this: _Pass, tally: _Tally) -> None:
-        """Judge all rows whose evidence changed or whose verdict ran out, a chunk at a time."""
+        """Judge all rows whose evidence changed or whose verdict ran out, a chunk at a time.
+
+        What somebody has locked, or changes meanwhile, waits for the next pass, and nobody behind it does.
+        """
+        beside_locks = False
         with tally.phase("judge"):
-            while due := await self._ledger.evidence_due(now=this.now, limit=JUDGED_AT_ONCE):
+            while due := await self._ledger.evidence_due(now=this.now, limit=JUDGED_AT_ONCE, beside_locks=beside_locks):
                 # After the drawing: a report that is merged in between is seen here, and nobody is judged without it.
                 if await self._banks.weigh_if_news(now=this.now, term=this.term):
                     continue
                 verdicts = [judge(each, self._policy.judge, this.now) for each in due]
                 stored = await self._ledger.store_verdicts(verdicts, now=this.now, term=this.term)
                 tally.judged += stored
-                if not stored:  # all of them are locked, or changed meanwhile: the next pass sees them again
+                if beside_locks and not stored:
                     break
+                beside_locks = stored < len(due)
 
     async def _change(self, this: _Pass, tally: _Tally) -> None:
         held_before = tally.held
@@ -227,14 +232,11 @@ class Reconciler:
             tally.more = tally.more or 2 * stored >= PLANNED_AT_ONCE
 
     async def _hold(self, this: _Pass, change: Change, withheld: Withheld, tally: _Tally) -> None:
-        """Withhold all that waits as one plan; its id comes from a walk in chunks, its members are marked set-wise."""
-        digest = await self._digest(change, this.now)
-        if not digest.count:
-            return
-        held = caps.held(withheld, digest.plan_id(), change, digest.count, this.now)
-        await self._ledger.hold(held, now=this.now, pass_id=this.pass_id, term=this.term)
-        tally.held += digest.count
-        tally.withheld.append(withheld)
+        """Withhold all that waits as one plan; who joined or left since the weighing is in it, or not, and its id says so."""
+        held = await self._ledger.hold(change, withheld, now=this.now, pass_id=this.pass_id, term=this.term)
+        if held is not None:
+            tally.held += held.logins
+            tally.withheld.append(withheld)
 
     async def _digest(self, change: Change, now: datetime) -> planner.PlanDigest:
         digest = planner.PlanDigest()

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from refreshd.core import caps
 from refreshd.core.canary import CanaryAnswers, PlanUnderWay
 from refreshd.core.caps import WINDOW, Withheld
 from refreshd.core.guard import AdmittedPlan, GuardedPlan
@@ -56,8 +57,9 @@ class PassQueries:
                 )
             )
 
-    async def evidence_due(self, *, now: datetime, limit: int) -> Sequence[Evidence]:
-        return [rows.evidence(row) for row in await self._database.rows(self._verdict["due"](now=now, limit=limit))]
+    async def evidence_due(self, *, now: datetime, limit: int, beside_locks: bool = False) -> Sequence[Evidence]:
+        query = self._verdict["due_and_free" if beside_locks else "due"]
+        return [rows.evidence(row) for row in await self._database.rows(query(now=now, limit=limit))]
 
     async def store_verdicts(self, verdicts: Sequence[Verdict], *, now: datetime, term: Term) -> int:
         async with fenced(self._database, term, Write.STORE_VERDICTS) as session:
@@ -132,11 +134,20 @@ class PassQueries:
                     await session.execute(*self._canary["add"](plan_id=plan_id, login_ids=members))
         return intended
 
-    async def hold(self, held: HeldPlan, *, now: datetime, pass_id: PassId, term: Term) -> None:
-        opened = opening(self._plan, held, now=now, pass_id=pass_id)
+    async def hold(
+        self, change: Change, why: Withheld, *, now: datetime, pass_id: PassId, term: Term
+    ) -> HeldPlan | None:
+        query = self._plan["hold_disables" if change is Change.DISABLE else "hold_enables"]
+        cover = query(now=now, pass_id=pass_id, term=term, reason=why.reason.value)
         async with fenced(self._database, term, Write.HOLD) as session:
-            await session.execute(*opened)
-            await session.execute(*self._cover(held, "held", now, pass_id, term), timeout=WHOLE_FLEET_SECONDS)
+            await session.execute(*self._plan["plan_follows"]())
+            covered = await session.fetchrow(*cover, timeout=WHOLE_FLEET_SECONDS)
+            if covered is None or not covered["logins"]:
+                return None
+            held = caps.held(why, PlanId(covered["plan_id"]), change, covered["logins"], now)
+            await session.execute(*opening(self._plan, held, now=now, pass_id=pass_id))
+            await session.execute(*self._plan["plan_is_there"](), timeout=WHOLE_FLEET_SECONDS)
+        return held
 
     async def admit(
         self, admitted: AdmittedPlan, *, now: datetime, until: datetime, pass_id: PassId, term: Term
@@ -146,18 +157,16 @@ class PassQueries:
             async with fenced(self._database, term, Write.ADMIT) as session:
                 await session.execute(*opened)
                 await session.execute(*self._canary["forget"](plan_id=admitted.plan_id))
-                cover = self._cover(admitted, "admitted", now, pass_id, term)
+                cover = self._cover(admitted, now, pass_id, term)
                 exactly(admitted.plan_id, await session.fetchval(*cover, timeout=WHOLE_FLEET_SECONDS))
         except OthersWaitError:
             return False
         return True
 
-    def _cover(
-        self, plan: HeldPlan | AdmittedPlan, event: str, now: datetime, pass_id: PassId, term: Term
-    ) -> Statement:
+    def _cover(self, plan: AdmittedPlan, now: datetime, pass_id: PassId, term: Term) -> Statement:
         """Everything that waits now is the plan's."""
         query = self._plan["cover_disables" if plan.change is Change.DISABLE else "cover_enables"]
-        return query(plan_id=plan.plan_id, event=event, now=now, pass_id=pass_id, term=term, reason=reason_of(plan))
+        return query(plan_id=plan.plan_id, now=now, pass_id=pass_id, term=term, reason=reason_of(plan))
 
     async def hold_back(self, plan_id: PlanId, why: Withheld, *, now: datetime, pass_id: PassId, term: Term) -> int:
         held = self._plan["hold_back"](

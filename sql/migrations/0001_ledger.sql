@@ -141,7 +141,8 @@ CREATE TABLE login (
     -- when a change was sent that may have left it off, and no answer has said so or otherwise: a disable, or an enable of one that is off
     -- (or when it was seen to turn off, where a disable that was never answered may have come late)
     maybe_off_since timestamptz,
-    plan_id text REFERENCES plan (plan_id),
+    -- deferrable: the id of a plan that is held follows from the logins that it covers, so its row comes after them
+    plan_id text REFERENCES plan (plan_id) DEFERRABLE,
     intent text CHECK (intent IN ('disable', 'enable')),
     intent_id bigint,
     intent_reason text,

@@ -179,20 +179,18 @@ SET state = excluded.state,
     rejected_at = NULL,
     rejection_reason = NULL;
 
--- name: cover_disables(plan_id, event, now, pass_id, term, reason)$
+-- name: cover_disables(plan_id, now, pass_id, term, reason)$
 -- Covers all that wait to be disabled with the plan, and has them judged again. Returns the id that a plan of exactly these logins has.
--- A plan that is held also covers those of which something new was heard while it was weighed: left out, they would go by themselves in
--- the next pass.
 WITH locked AS (
     SELECT login_id
     FROM login
     WHERE NOT active AND verdict IN ('leaking', 'quarantined') AND plan_id IS NULL AND intent IS NULL
-        AND (verdict_until > :now OR :event = 'held') AND (change_not_before IS NULL OR change_not_before <= :now)
+        AND verdict_until > :now AND (change_not_before IS NULL OR change_not_before <= :now)
     ORDER BY login_id
     FOR NO KEY UPDATE
 ), event AS (
     INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id, pass_id, term)
-    SELECT locked.login_id, 'disable', :event::text, :now, :reason, :plan_id, :pass_id, :term
+    SELECT locked.login_id, 'disable', 'admitted', :now, :reason, :plan_id, :pass_id, :term
     FROM locked
 ), held AS (
     UPDATE login
@@ -204,18 +202,18 @@ WITH locked AS (
 SELECT left(encode(sha256(convert_to(string_agg(held.login_id || E' disable\n', '' ORDER BY held.login_id), 'UTF8')), 'hex'), 16)
 FROM held;
 
--- name: cover_enables(plan_id, event, now, pass_id, term, reason)$
+-- name: cover_enables(plan_id, now, pass_id, term, reason)$
 -- Covers all that wait to be enabled with the plan, and has them judged again. Returns the id that a plan of exactly these logins has.
 WITH locked AS (
     SELECT login_id
     FROM login
     WHERE active AND verdict = 'drifted' AND reason = 'disabled_by_refreshd' AND plan_id IS NULL AND intent IS NULL
-        AND (verdict_until > :now OR :event = 'held') AND (change_not_before IS NULL OR change_not_before <= :now)
+        AND verdict_until > :now AND (change_not_before IS NULL OR change_not_before <= :now)
     ORDER BY login_id
     FOR NO KEY UPDATE
 ), event AS (
     INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id, pass_id, term)
-    SELECT locked.login_id, 'enable', :event::text, :now, :reason, :plan_id, :pass_id, :term
+    SELECT locked.login_id, 'enable', 'admitted', :now, :reason, :plan_id, :pass_id, :term
     FROM locked
 ), held AS (
     UPDATE login
@@ -225,6 +223,72 @@ WITH locked AS (
     RETURNING login.login_id
 )
 SELECT left(encode(sha256(convert_to(string_agg(held.login_id || E' enable\n', '' ORDER BY held.login_id), 'UTF8')), 'hex'), 16)
+FROM held;
+
+-- name: plan_follows()!
+-- In this transaction logins may belong to a plan whose row comes after them.
+SET CONSTRAINTS login_plan_id_fkey DEFERRED;
+
+-- name: plan_is_there()!
+-- Not any more: what came before it is checked now.
+SET CONSTRAINTS login_plan_id_fkey IMMEDIATE;
+
+-- name: hold_disables(now, pass_id, term, reason)^
+-- Covers all that wait to be disabled with a plan of exactly these, and has them judged again. Returns its id and how many they are: who
+-- was counted before it may have become others. Also those of which something new was heard meanwhile: left out, they would go by
+-- themselves in the next pass.
+WITH locked AS (
+    SELECT login_id
+    FROM login
+    WHERE NOT active AND verdict IN ('leaking', 'quarantined') AND plan_id IS NULL AND intent IS NULL
+        AND (change_not_before IS NULL OR change_not_before <= :now)
+    ORDER BY login_id
+    FOR NO KEY UPDATE
+), named AS (
+    SELECT left(encode(sha256(convert_to(string_agg(login_id || E' disable\n', '' ORDER BY login_id), 'UTF8')), 'hex'), 16) AS plan_id
+    FROM locked
+), event AS (
+    INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id, pass_id, term)
+    SELECT locked.login_id, 'disable', 'held', :now, :reason, named.plan_id, :pass_id, :term
+    FROM locked
+    CROSS JOIN named
+), held AS (
+    UPDATE login
+    SET plan_id = named.plan_id, evidence_version = login.evidence_version + 1, verdict_until = '-infinity'
+    FROM locked
+    CROSS JOIN named
+    WHERE login.login_id = locked.login_id
+    RETURNING login.plan_id
+)
+SELECT min(held.plan_id) AS plan_id, count(*) AS logins
+FROM held;
+
+-- name: hold_enables(now, pass_id, term, reason)^
+-- Likewise, all that wait to be enabled.
+WITH locked AS (
+    SELECT login_id
+    FROM login
+    WHERE active AND verdict = 'drifted' AND reason = 'disabled_by_refreshd' AND plan_id IS NULL AND intent IS NULL
+        AND (change_not_before IS NULL OR change_not_before <= :now)
+    ORDER BY login_id
+    FOR NO KEY UPDATE
+), named AS (
+    SELECT left(encode(sha256(convert_to(string_agg(login_id || E' enable\n', '' ORDER BY login_id), 'UTF8')), 'hex'), 16) AS plan_id
+    FROM locked
+), event AS (
+    INSERT INTO schedule_change (login_id, change, event, at, reason, plan_id, pass_id, term)
+    SELECT locked.login_id, 'enable', 'held', :now, :reason, named.plan_id, :pass_id, :term
+    FROM locked
+    CROSS JOIN named
+), held AS (
+    UPDATE login
+    SET plan_id = named.plan_id, evidence_version = login.evidence_version + 1, verdict_until = '-infinity'
+    FROM locked
+    CROSS JOIN named
+    WHERE login.login_id = locked.login_id
+    RETURNING login.plan_id
+)
+SELECT min(held.plan_id) AS plan_id, count(*) AS logins
 FROM held;
 
 -- name: carried_out(change, now)

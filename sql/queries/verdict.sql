@@ -8,6 +8,21 @@ WHERE verdict_until <= :now AND verdict_until < 'infinity'
 ORDER BY verdict_until
 LIMIT :limit;
 
+-- name: due_and_free(now, limit)
+-- Likewise, of those that nobody has locked. Locks them for the moment of the statement, which writes to each, so this is for who has
+-- met locks.
+SELECT *
+FROM login_evidence
+WHERE login_id IN (
+    SELECT login.login_id
+    FROM login
+    WHERE login.verdict_until <= :now AND login.verdict_until < 'infinity'
+    ORDER BY login.verdict_until
+    LIMIT :limit
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+ORDER BY verdict_until;
+
 -- name: store(login_ids, versions, names, reasons, untils, lanes, stales, error_codes, dispositions, now, term)!
 -- Each verdict goes where its evidence is still the one that was judged; elsewhere the row stays due. An active login that needs no
 -- enable leaves its plan, and a reassertion ends where the login is not disabled any more: what leaks anew is for the guard to weigh.

@@ -11,8 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from refreshd.clock import SystemClock
-from refreshd.core.caps import HoldReason
-from refreshd.core.model import Change, PlanId, Term
+from refreshd.core.model import Term
 from refreshd.inquiry import PageLedger, Reach
 from refreshd.ledger import Ledger
 from refreshd.operators import Operators, operator_line, read_operators
@@ -22,12 +21,11 @@ from refreshd.watching import Watch
 from refreshd.web import DecidingLedger, Desk, Site, make_app, serve
 from refreshd.web.desk import FAILURES_OF_ONE, MOST_SESSIONS, SESSION_SECONDS, Attempts, Sessions
 from tests.edges.test_pages import site_on
-from tests.support import observed
-from tests.support.ledger import NOW, judge_all, link, login_id
+from tests.support.ledger import NOW, hold_all, judge_all, link, login_id, plan_of
 
 PASSWORD = "correct horse battery"
 LINE = operator_line("alice", PASSWORD)
-PLAN = PlanId("9f31c6d2a7e0")
+PLAN = plan_of(*(login_id(number) for number in (1, 2, 3)))
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +88,7 @@ async def browser(ledger: Ledger, term: Term, connection: Connection, operators:
     await link(connection, "gone", *(login_id(n) for n in range(1, 4)), active=False)
     await judge_all(ledger, term)
     pass_id = await ledger.start_pass(now=NOW, term=term)
-    held = replace(
-        observed.held_plan(), change=Change.DISABLE, reason=HoldReason.FIRST_PLAN.value, logins=3, remaining=3
-    )
-    await ledger.hold(held, now=NOW, pass_id=pass_id, term=term)
+    await hold_all(ledger, term, pass_id=pass_id)
     async with at(with_desk(ledger, operators)) as opened:
         yield opened
 

@@ -12,8 +12,7 @@ from refreshd.core.caps import HoldReason
 from refreshd.core.effects import Deferral
 from refreshd.core.errors import LeaseLost
 from refreshd.core.guard import AdmittedPlan
-from refreshd.core.model import Change, Credential, PassId, PlanId, PlanState, Report, Term, VerdictName
-from refreshd.core.plan import HeldPlan
+from refreshd.core.model import Change, Credential, PassId, PlanId, Report, Term, VerdictName
 from refreshd.core.planner import plan
 from refreshd.core.retention import Kept
 from refreshd.core.standing import InstitutionState, Standing
@@ -22,7 +21,7 @@ from refreshd.ports import PassRecord
 from refreshd.postgres import Connection
 from tests.support.architecture import Source, sources
 from tests.support.fences import breaches, writes, writing_queries
-from tests.support.ledger import DAY, HOUR, NOW, guarded, judge_all, link, login_id, take_lease, verdict
+from tests.support.ledger import DAY, HOUR, NOW, guarded, hold_all, judge_all, link, login_id, take_lease, verdict
 from tests.support.observed import WEIGHED, trace, withheld
 
 ROOT = Path(__file__).parents[2]
@@ -149,7 +148,7 @@ def test_a_statement_that_writes_is_known(sql: str, *, does: bool) -> None:
 # On a real ledger -----------------------------------------------------------------------------------------------------------------------
 
 Write: TypeAlias = Callable[[Term], Awaitable[object]]
-A, B, C, D, E, F, STRAY = (login_id(number) for number in range(1, 8))
+A, B, C, D, E, F, G, STRAY = (login_id(number) for number in range(1, 9))
 LATER = NOW + 30 * DAY
 
 
@@ -187,12 +186,14 @@ async def _digest(connection: Connection) -> str:
 
 async def _stage(ledger: Ledger, connection: Connection, term: Term) -> Mapping[str, Write]:
     """A ledger on which each write finds something to do, in this order."""
-    await link(connection, "ann", A, B, C)
+    await link(connection, "ann", A, B, C, G)
     await link(connection, "bob", D, E, F, active=False)
     await judge_all(ledger, term, active=VerdictName.STALE)
     await connection.execute(
         "UPDATE landmark SET accepted_at = $1, accepted_logins = 6, accepted_active = 3", NOW - DAY
     )
+    await _an_admitted_plan_that_is_empty(ledger, connection, term)
+    await connection.execute(TO_BE_ENABLED, G)
     await connection.execute("UPDATE login SET refused_at = $2, refused_code = 'x' WHERE login_id = $1", B, NOW)
     await connection.execute(
         "UPDATE login SET institution = 'Boreal', refreshed_at = $2 WHERE login_id = $1", A, NOW - DAY
@@ -203,6 +204,20 @@ async def _stage(ledger: Ledger, connection: Connection, term: Term) -> Mapping[
     await connection.execute("SET session_replication_role = origin")
     pass_id = await ledger.start_pass(now=NOW, term=term)
     return {**await _of_passes(ledger, pass_id), **_of_work(ledger), **_of_the_rest(ledger)}
+
+
+TO_BE_ENABLED = "UPDATE login SET verdict = 'drifted', reason = 'disabled_by_refreshd' WHERE login_id = $1"
+
+
+async def _an_admitted_plan_that_is_empty(ledger: Ledger, connection: Connection, term: Term) -> None:
+    await connection.execute(TO_BE_ENABLED, B)
+    await hold_all(ledger, term, Change.ENABLE)
+    await connection.execute(
+        "UPDATE login SET verdict = 'stale', reason = 'test', plan_id = NULL WHERE login_id = $1", B
+    )
+    await connection.execute(
+        "UPDATE plan SET plan_id = 'b', state = 'admitted', approved_at = $1, approved_until = $2", NOW, NOW + DAY
+    )
 
 
 async def _of_passes(ledger: Ledger, pass_id: PassId) -> Mapping[str, Write]:
@@ -224,7 +239,7 @@ async def _of_passes(ledger: Ledger, pass_id: PassId) -> Mapping[str, Write]:
         "hold_back": lambda term: ledger.hold_back(
             rest.plan_id, withheld(HoldReason.CANARY), now=NOW, pass_id=pass_id, term=term
         ),
-        "hold": lambda term: ledger.hold(_held("b" * 16), now=NOW, pass_id=pass_id, term=term),
+        "hold": lambda term: ledger.hold(Change.ENABLE, withheld(), now=NOW, pass_id=pass_id, term=term),
         "close_empty_plans": lambda term: ledger.close_empty_plans(now=NOW, term=term),
         "settle_strays": lambda term: ledger.settle_strays(now=NOW, limit=9, term=term),
     }
@@ -270,21 +285,6 @@ def _of_the_rest(ledger: Ledger) -> Mapping[str, Write]:
 
 def _forget(ledger: Ledger, kept: Kept) -> Write:
     return lambda term: ledger.forget(kept, before=LATER, limit=9, term=term)
-
-
-def _held(plan_id: str) -> HeldPlan:
-    return HeldPlan(
-        plan_id=PlanId(plan_id),
-        change=Change.DISABLE,
-        state=PlanState.HELD,
-        held_at=NOW,
-        reason="first_plan",
-        sentence="look at it first",
-        logins=1,
-        remaining=1,
-        allowance=5,
-        weighed=WEIGHED,
-    )
 
 
 def _admitted(plan_id: PlanId) -> AdmittedPlan:

@@ -17,15 +17,14 @@ from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, Database, connect
 from refreshd.sqlfiles import load_queries
 from refreshd.work import WorkQueue
-from tests.edges.test_ledger_passes import _held
 from tests.edges.test_work import agenda, queue_of
 from tests.support.builders import JUDGE
-from tests.support.ledger import DAY, NOW, guarded, judge_all, link, login_id
+from tests.support.ledger import DAY, NOW, guarded, hold_all, judge_all, link, login_id, plan_of
 from tests.support.observed import withheld
 from tests.support.postgres import SCHEMA
 
 MEMBERS = tuple(login_id(number) for number in range(1, 5))
-PLAN = _held().plan_id
+PLAN = plan_of(*MEMBERS)
 
 Decide = Callable[[Ledger, Term], Coroutine[None, None, None]]
 
@@ -36,7 +35,7 @@ async def approved(ledger: Ledger, connection: Connection, term: Term) -> Ledger
     for number, member in enumerate(MEMBERS):
         await link(connection, f"client {number}", member, active=False)
     await judge_all(ledger, term)
-    await ledger.hold(_held(logins=len(MEMBERS)), now=NOW, pass_id=PassId(1), term=term)
+    await hold_all(ledger, term)
     await ledger.approve_plan(PLAN, by="bob@desk", reason="fine", now=NOW, until=NOW + DAY)
     due = await ledger.evidence_due(now=NOW, limit=100)
     await ledger.store_verdicts([judge(each, JUDGE, NOW) for each in due], now=NOW, term=term)

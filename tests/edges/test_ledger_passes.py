@@ -18,14 +18,13 @@ from refreshd.core.model import (
     Lane,
     LoginId,
     PassId,
-    PlanId,
     PlanState,
     Report,
     ReportCard,
     Term,
     VerdictName,
 )
-from refreshd.core.plan import ChangeReason, HeldPlan, PlannedChange
+from refreshd.core.plan import ChangeReason, PlannedChange
 from refreshd.ledger import Ledger
 from refreshd.ports import DueLogin, PassRecord
 from refreshd.postgres import Connection, open_database
@@ -35,32 +34,18 @@ from tests.support.ledger import (
     HOUR,
     NOW,
     guarded,
+    hold_all,
     intend_all,
     judge_all,
     link,
     login_id,
+    plan_of,
     set_active,
     take_lease,
     verdict,
 )
-from tests.support.observed import WEIGHED
 
 A, B, C = login_id(1), login_id(2), login_id(3)
-
-
-def _held(change: Change = Change.DISABLE, *, plan_id: str = "0123456789abcdef", logins: int = 1) -> HeldPlan:
-    return HeldPlan(
-        plan_id=PlanId(plan_id),
-        change=change,
-        state=PlanState.HELD,
-        held_at=NOW,
-        reason="first_plan",
-        sentence="look at it first",
-        logins=logins,
-        remaining=logins,
-        allowance=5,
-        weighed=WEIGHED,
-    )
 
 
 async def _candidates(ledger: Ledger, change: Change = Change.DISABLE) -> list[PlannedChange]:
@@ -295,7 +280,7 @@ async def test_a_held_plan_covers_all_that_wait_until_it_is_approved(
 ) -> None:
     await link(connection, "ann", A, B, active=False)
     await judge_all(ledger, term)
-    await ledger.hold(_held(logins=2), now=NOW, pass_id=PassId(1), term=term)
+    await hold_all(ledger, term)
     await judge_all(ledger, term, inactive=VerdictName.HELD)
     assert not await _candidates(ledger)
     assert not await ledger.approved_candidates(Change.DISABLE, now=NOW, limit=10)
@@ -303,7 +288,7 @@ async def test_a_held_plan_covers_all_that_wait_until_it_is_approved(
     assert (held.state, held.remaining) == (PlanState.HELD, 2)
 
     members = await ledger.approve_plan(
-        await ledger.find_plan("0123"), by="ann@desk", reason="looked at it", now=NOW, until=NOW + DAY
+        await ledger.find_plan(plan_of(A, B)[:4]), by="ann@desk", reason="looked at it", now=NOW, until=NOW + DAY
     )
     due = await ledger.evidence_due(now=NOW, limit=10)
     assert [each.hold and each.hold.approved_until for each in due] == [NOW + DAY] * 2
@@ -324,7 +309,7 @@ async def test_what_was_heard_of_a_login_while_its_plan_was_weighed_does_not_tak
     await link(connection, "ann", A, B, active=False)
     await judge_all(ledger, term)
     await connection.execute("UPDATE login SET verdict_until = '-infinity' WHERE login_id = $1", B)
-    await ledger.hold(_held(logins=2), now=NOW, pass_id=PassId(1), term=term)
+    await hold_all(ledger, term)
     await judge_all(ledger, term, inactive=VerdictName.HELD)
     assert not await _candidates(ledger)
     assert [each.remaining for each in await ledger.plans()] == [2]
@@ -333,8 +318,8 @@ async def test_what_was_heard_of_a_login_while_its_plan_was_weighed_does_not_tak
 async def test_an_approval_that_ran_out_is_a_hold_again(ledger: Ledger, connection: Connection, term: Term) -> None:
     await link(connection, "ann", A, active=False)
     await judge_all(ledger, term)
-    await ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term)
-    await ledger.approve_plan(_held().plan_id, by="ann@desk", reason="", now=NOW, until=NOW + DAY)
+    await hold_all(ledger, term)
+    await ledger.approve_plan(plan_of(A), by="ann@desk", reason="", now=NOW, until=NOW + DAY)
     await judge_all(ledger, term)
 
     await ledger.close_empty_plans(now=NOW + DAY, term=term)
@@ -348,7 +333,7 @@ async def test_a_plan_closes_when_its_last_member_comes_back(
 ) -> None:
     await link(connection, "ann", A, active=False)
     await judge_all(ledger, term)
-    await ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term)
+    await hold_all(ledger, term)
     await set_active(connection, "ann", active=True)
 
     await ledger.close_empty_plans(now=NOW, term=term)
@@ -356,7 +341,7 @@ async def test_a_plan_closes_when_its_last_member_comes_back(
     assert not await ledger.plans()
     assert [each.state for each in await ledger.plans(closed=9)] == [PlanState.CLOSED]
     with pytest.raises(PlanUnknown, match="closed"):
-        await ledger.find_plan("0123")
+        await ledger.find_plan(plan_of(A)[:4])
 
 
 async def _drawn(ledger: Ledger, term: Term, now: datetime) -> str | None:
@@ -391,12 +376,12 @@ async def test_whatever_state_a_leak_is_in_somebody_takes_it_up_within_a_week(
         await ledger.record([], [refusal], term=term)
     await judge_all(ledger, term)
     if planned:
-        await ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term)
+        await hold_all(ledger, term)
         if approved:
-            await ledger.approve_plan(_held().plan_id, by="ann@desk", reason="", now=NOW, until=approved)
+            await ledger.approve_plan(plan_of(A), by="ann@desk", reason="", now=NOW, until=approved)
     if intent:
         given = PlannedChange(
-            login_id=A, change=Change.DISABLE, reason=intent, approved_by=_held().plan_id if planned else None
+            login_id=A, change=Change.DISABLE, reason=intent, approved_by=plan_of(A) if planned else None
         )
         assert await ledger.intend(guarded([given]), now=NOW, pass_id=PassId(1), term=term) == 1
     if refused == "after":
@@ -413,9 +398,9 @@ async def test_the_same_members_held_again_need_a_new_approval(
     await link(connection, "ann", A, active=False)
     for _ in range(2):
         await judge_all(ledger, term)
-        await ledger.hold(_held(), now=NOW, pass_id=PassId(1), term=term)
+        await hold_all(ledger, term)
         assert [(each.state, each.approved_until) for each in await ledger.plans()] == [(PlanState.HELD, None)]
-        await ledger.approve_plan(_held().plan_id, by="ann@desk", reason="", now=NOW, until=NOW + DAY)
+        await ledger.approve_plan(plan_of(A), by="ann@desk", reason="", now=NOW, until=NOW + DAY)
         await connection.execute("UPDATE login SET plan_id = NULL, verdict_until = '-infinity'")
 
 
@@ -424,9 +409,11 @@ async def test_a_plan_is_found_by_a_beginning_that_only_it_has(
 ) -> None:
     await link(connection, "ann", A, active=False)
     await judge_all(ledger, term)
+    held = await hold_all(ledger, term)
     for plan_id in ("abc1", "abc", "abd"):
-        await ledger.hold(_held(plan_id=plan_id), now=NOW, pass_id=PassId(1), term=term)
-    await connection.execute("UPDATE plan SET state = 'held'")
+        named = "jsonb_populate_record(plan, jsonb_build_object('plan_id', $1::text))"
+        copied = f"INSERT INTO plan SELECT ({named}).* FROM plan WHERE plan_id = $2"  # noqa: S608 # our own text
+        await connection.execute(copied, plan_id, held.plan_id)
 
     assert await ledger.find_plan("abd") == "abd"
     assert await ledger.find_plan("abc") == "abc"
@@ -454,8 +441,7 @@ async def test_whoever_approves_enables_has_not_looked_at_the_totals(
 ) -> None:
     await link(connection, "ann", A)
     await judge_all(ledger, term, active=VerdictName.DRIFTED, reason=ChangeReason.DISABLED_BY_REFRESHD)
-    held = _held(Change.ENABLE)
-    await ledger.hold(held, now=NOW, pass_id=PassId(1), term=term)
+    held = await hold_all(ledger, term, Change.ENABLE)
 
     assert await ledger.approve_plan(held.plan_id, by="ann@desk", reason="", now=NOW, until=NOW + DAY) == 1
 
@@ -505,7 +491,7 @@ async def test_an_active_login_that_needs_no_enable_leaves_its_plan_and_an_empty
 ) -> None:
     await link(connection, "ann", A, active=active)
     await judge_all(ledger, term, active=VerdictName.DRIFTED, reason=ChangeReason.DISABLED_BY_REFRESHD)
-    await ledger.hold(_held(Change.ENABLE if active else Change.DISABLE), now=NOW, pass_id=PassId(1), term=term)
+    await hold_all(ledger, term, Change.ENABLE if active else Change.DISABLE)
     await judge_all(
         ledger, term, active=VerdictName.DRIFTED, inactive=VerdictName.HELD, reason=ChangeReason.DISABLED_BY_REFRESHD
     )

@@ -83,6 +83,38 @@ class Leader:
     term: Term
 
 
+def reconciler_of(ledger: Ledger, term: Term) -> Reconciler:
+    return Reconciler(
+        ledger,
+        Leader(term),
+        ScaledClock(start=NOW, factor=1.0),
+        PassPolicy(judge=JUDGE, guard=GuardPolicy(max_fraction=1.0, max_count=500), observe=False),
+    )
+
+
+@pytest.mark.parametrize("locked", [3, 4, 7, 10])
+async def test_logins_that_somebody_holds_keep_nobody_from_being_judged_however_long_they_are_due(
+    connection: Connection, ledger: Ledger, term: Term, database_url: str, monkeypatch: pytest.MonkeyPatch, locked: int
+) -> None:
+    """More of them than are judged at once, and others due behind them: a client who left just now is one of these."""
+    monkeypatch.setattr(reconcile, "JUDGED_AT_ONCE", 3)
+    await set_writer_clock(connection, NOW)
+    await link(connection, "here", *(login_id(number) for number in range(1, 11)))
+    due_at = "UPDATE login SET verdict_until = $2 WHERE login_id = $1"
+    for number in range(locked + 1, 11):
+        await connection.execute(due_at, login_id(number), NOW - (11 - number) * HOUR)
+    application = await connect(database_url, schema=SCHEMA, name="application")
+    async with application.transaction():
+        hold = "SELECT FROM login ORDER BY login_id LIMIT $1 FOR NO KEY UPDATE"
+        await application.execute(hold, locked)
+        async with asyncio.timeout(20):
+            record = await reconciler_of(ledger, term).run()
+    await application.close()
+    assert record.judged == 10 - locked
+    due = await ledger.evidence_due(now=NOW, limit=100)
+    assert sorted(each.login_id for each in due) == [login_id(number) for number in range(1, locked + 1)]
+
+
 @pytest.mark.parametrize("held", [True, False])
 async def test_a_pass_whose_logins_somebody_else_holds_is_not_followed_by_the_next_one_at_once(
     connection: Connection,
@@ -100,12 +132,7 @@ async def test_a_pass_whose_logins_somebody_else_holds_is_not_followed_by_the_ne
         off_at = NOW - 40 * DAY + number * HOUR
         await ledger.record((), [replace(confirmed(number), change=Change.DISABLE, confirmed_at=off_at)], term=term)
     operator = await connect(database_url, schema=SCHEMA, name="operator")
-    reconciler = Reconciler(
-        ledger,
-        Leader(term),
-        ScaledClock(start=NOW, factor=1.0),
-        PassPolicy(judge=JUDGE, guard=GuardPolicy(max_fraction=1.0, max_count=500), observe=False),
-    )
+    reconciler = reconciler_of(ledger, term)
     await judge_all(ledger, term, inactive=VerdictName.DISABLED)
 
     async with operator.transaction():

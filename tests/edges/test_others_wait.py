@@ -1,33 +1,37 @@
-"""Between the weighing of a plan and the covering of its logins these may become others: then nothing of it is stored."""
+"""Between the weighing of a plan and the covering of its logins these may become others.
 
-from collections.abc import Sequence
+A plan that may go is then not stored at all; one that is held is stored as a plan of the others, under the id that these have.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import pytest
 
-from refreshd.core.caps import GuardPolicy
+from refreshd.clock import ScaledClock
+from refreshd.core.caps import GuardPolicy, Withheld
+from refreshd.core.errors import PlanUnknown
 from refreshd.core.guard import AdmittedPlan
 from refreshd.core.model import Change, LoginId, PassId, PlanId, Term, VerdictName
-from refreshd.core.plan import ChangeReason, PlanTotals
-from refreshd.core.planner import PlanDigest
+from refreshd.core.plan import ChangeReason, HeldPlan, PlanTotals
 from refreshd.core.undo import Undo
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, Database
+from refreshd.reconcile import PassPolicy, Reconciler
 from refreshd.undoing import Undoings
-from tests.support.ledger import DAY, NOW, judge_all, link, login_id, set_active
+from tests.support.builders import JUDGE
+from tests.support.ledger import DAY, NOW, judge_all, link, login_id, plan_of, set_active, set_writer_clock
 from tests.support.observed import WEIGHED
+from tests.support.promises import UNDER_A_CLOSED_PLAN
 
 A, B, C = login_id(1), login_id(2), login_id(3)
 POLICY = GuardPolicy(max_fraction=1.0, max_count=500)
 
 
 def weighed(change: Change, *logins: LoginId) -> AdmittedPlan:
-    digest = PlanDigest()
-    for each in logins:
-        digest.add(each, change)
-    return AdmittedPlan(
-        plan_id=digest.plan_id(), change=change, logins=digest.count, sentence="go", allowance=9, weighed=WEIGHED
-    )
+    plan_id = plan_of(*logins, change=change)
+    return AdmittedPlan(plan_id=plan_id, change=change, logins=len(logins), sentence="go", allowance=9, weighed=WEIGHED)
 
 
 async def covered(connection: Connection) -> dict[LoginId, str | None]:
@@ -109,6 +113,92 @@ async def test_an_undoing_whose_logins_become_others_while_it_is_weighed_waits_w
     assert await _asked(ledger) == []
     expected = weighed(Change.ENABLE, *sorted(left)).plan_id
     assert await covered(connection) == {each: expected if each in left else None for each in (A, B, C)}
+
+
+class Hasty(Ledger):
+    """A ledger in which somebody changes sides, or turns up, between the weighing of a plan and its holding."""
+
+    def __init__(self, database: Database, move: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(database)
+        self.move = move
+
+    async def hold(
+        self, change: Change, why: Withheld, *, now: datetime, pass_id: PassId, term: Term
+    ) -> HeldPlan | None:
+        await self.move()
+        return await super().hold(change, why, now=now, pass_id=pass_id, term=term)
+
+
+@dataclass(frozen=True)
+class Leader:
+    term: Term
+
+
+def reconciler(ledger: Ledger, term: Term, policy: GuardPolicy = POLICY) -> Reconciler:
+    clock = ScaledClock(start=NOW, factor=1.0)
+    return Reconciler(ledger, Leader(term), clock, PassPolicy(judge=JUDGE, guard=policy, observe=False))
+
+
+NEW = login_id(77)
+
+
+@pytest.mark.parametrize("left", [(A, B, NEW), (A, C, NEW), (A, B, C), (B,), ()])
+async def test_a_plan_that_is_held_is_one_of_the_very_logins_that_it_covers_whoever_joined_or_left_since_it_was_weighed(
+    database: Database, connection: Connection, term: Term, left: Sequence[LoginId]
+) -> None:
+    """`refreshd plan` has shown A, B and C, with the id of their plan: who approves that one has looked at nobody else."""
+    await set_writer_clock(connection, NOW)
+    for client, login in (("ann", A), ("bob", B), ("eve", C)):
+        await link(connection, client, login, active=False)
+    await link(connection, "stays", login_id(9))
+
+    async def move() -> None:
+        for client, login in (("ann", A), ("bob", B), ("eve", C)):
+            await set_active(connection, client, active=login not in left)
+        if NEW in left:
+            await link(connection, "new", NEW, active=False)
+
+    ledger = Hasty(database, move)
+    record = await reconciler(ledger, term).run()
+
+    plans = await ledger.plans()
+    assert record.held == len(left)
+    assert [(each.plan_id, each.logins, each.remaining) for each in plans] == [
+        (plan_of(*left), len(left), len(left)) for _ in plans
+    ]
+    assert len(plans) == bool(left)
+    assert {each for each, plan_id in (await covered(connection)).items() if plan_id} == set(left)
+    assert await connection.fetchval("SELECT count(*) FROM login WHERE verdict = 'held'") == len(left)
+    if set(left) != {A, B, C}:
+        with pytest.raises(PlanUnknown):
+            await ledger.approve_plan(plan_of(A, B, C), by="ann@desk", reason="", now=NOW, until=NOW + DAY)
+
+
+async def test_nobody_is_left_under_a_plan_that_is_closed_when_those_it_was_weighed_for_return_and_leave_again(
+    database: Database, connection: Connection, term: Term
+) -> None:
+    """The second time they go by themselves, under the id that was theirs the first time."""
+    await set_writer_clock(connection, NOW)
+    many, caps = [login_id(number) for number in range(1, 7)], GuardPolicy(max_fraction=0.01, max_count=6)
+    await link(connection, "many", *many)
+    await link(connection, "stay", *(login_id(number) for number in range(20, 40)))
+    await connection.execute("UPDATE landmark SET accepted_at = $1, accepted_logins = 26, accepted_active = 26", NOW)
+    await set_active(connection, "many", active=False)
+
+    async def move() -> None:
+        await link(connection, "new", NEW, active=False)
+
+    await reconciler(Hasty(database, move), term, caps).run()
+    ledger = Ledger(database)
+    await set_active(connection, "many", active=True)
+    await reconciler(ledger, term, caps).run()
+    await set_active(connection, "many", active=False)
+    await reconciler(ledger, term, GuardPolicy(max_fraction=1.0, max_count=500)).run()
+
+    assert await connection.fetchval(UNDER_A_CLOSED_PLAN) == 0
+    assert [each.plan_id for each in await ledger.plans()] == [plan_of(*many, NEW)]
+    assert (await covered(connection))[NEW] == plan_of(*many, NEW)
+    assert await connection.fetchval("SELECT state FROM plan WHERE plan_id = $1", plan_of(*many)) == "closed"
 
 
 async def _asked(ledger: Ledger) -> list[PlanId]:

@@ -24,7 +24,7 @@ from refreshd.postgres import Connection
 from refreshd.settings import Settings, settings_in_force
 from refreshd.web import Site, make_app, serve
 from tests.support import observed
-from tests.support.ledger import NOW, judge_all, link
+from tests.support.ledger import NOW, hold_all, judge_all, link
 
 A, B, C = (
     LoginId(UUID(f"{word}0000-0000-4000-8000-00000000000{n}")) for n, word in enumerate(("aaaa", "bbbb", "cccc"))
@@ -280,8 +280,8 @@ async def test_a_plan_says_how_its_canary_goes(
     reader: aiohttp.ClientSession, ledger: Ledger, term: Term, connection: Connection
 ) -> None:
     pass_id = await ledger.start_pass(now=NOW, term=term)
-    await ledger.hold(observed.held_plan(), now=NOW, pass_id=pass_id, term=term)
-    path = f"/plans/{observed.held_plan().plan_id}"
+    held = await hold_all(ledger, term, pass_id=pass_id)
+    path = f"/plans/{held.plan_id}"
     assert "canary" not in await read(reader, path)
     await connection.execute("UPDATE plan SET canary = true")
     assert "Its canary: Flinks has confirmed 0 of 5 as expected; the rest waits." in await read(reader, path)
@@ -297,13 +297,13 @@ async def test_a_small_plan_that_went_at_once_has_a_page_too_and_was_made_not_he
     reader: aiohttp.ClientSession, ledger: Ledger, term: Term, connection: Connection
 ) -> None:
     pass_id = await ledger.start_pass(now=NOW, term=term)
-    await ledger.hold(observed.held_plan(), now=NOW, pass_id=pass_id, term=term)
+    held = await hold_all(ledger, term, pass_id=pass_id)
     await connection.execute(
         "UPDATE plan SET state = 'closed', reason = 'within_caps', sentence = 'within the caps; sent at once',"
         " approved_at = $1, approved_until = $1, approval_reason = 'looked'",
         NOW,
     )
-    text = await read(reader, f"/plans/{observed.held_plan().plan_id}")
+    text = await read(reader, f"/plans/{held.plan_id}")
     assert "Within the caps; sent at once. Made 0 s ago . Approved until 2026-03-02 16:00 UTC: looked. Closed:" in text
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from refreshd.core.caps import HoldReason, Withheld
+from refreshd.core.caps import HoldReason
 from refreshd.core.effects import Confirmed, Refused
 from refreshd.core.errors import PlanUnknown
 from refreshd.core.fate import Fate
@@ -18,15 +18,14 @@ from refreshd.core.judge import judge
 from refreshd.core.model import Change, PassId, PlanState, Term, VerdictName
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection
-from tests.edges.test_ledger_passes import _held
 from tests.support.builders import JUDGE
 from tests.support.commands import refreshd
 from tests.support.company import Company, company
-from tests.support.ledger import DAY, NOW, guarded, judge_all, link, login_id, set_active
-from tests.support.observed import WEIGHED
+from tests.support.ledger import DAY, NOW, guarded, hold_all, judge_all, link, login_id, plan_of, set_active
+from tests.support.observed import WEIGHED, withheld
 
 A, B, C, D = (login_id(number) for number in range(1, 5))
-PLAN = _held().plan_id
+PLAN = plan_of(A, B, C, D)
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ async def held(ledger: Ledger, connection: Connection, term: Term) -> Ledger:
         await link(connection, client, member, active=False)
     await link(connection, "stays", login_id(9))
     await judge_all(ledger, term)
-    await ledger.hold(_held(logins=4), now=NOW, pass_id=PassId(1), term=term)
+    await hold_all(ledger, term)
     await judge_by_the_rules(ledger, term)
     return ledger
 
@@ -278,8 +277,7 @@ async def test_a_rejected_plan_whose_last_login_is_wanted_again_is_closed(
 
 async def test_a_plan_rejected_while_a_pass_looks_at_its_canary_stays_rejected(held: Ledger, term: Term) -> None:
     await reject(held, term)
-    plan = _held()
-    why = Withheld(reason=HoldReason.CANARY, sentence="odd", allowance=plan.allowance, weighed=plan.weighed)
+    why = withheld(HoldReason.CANARY)
     assert await held.hold_back(PLAN, why, now=NOW, pass_id=PassId(2), term=term) == 0
     (stored,) = await held.plans()
     assert stored.state is PlanState.REJECTED

@@ -6,12 +6,14 @@ from uuid import UUID
 
 import pytest
 
+from refreshd.core.caps import HoldReason, Withheld
 from refreshd.core.guard import GuardedPlan
-from refreshd.core.model import Change, Evidence, Lane, LoginId, PassId, Term, Verdict, VerdictName
-from refreshd.core.plan import PlannedChange
-from refreshd.core.planner import plan
+from refreshd.core.model import Change, Evidence, Lane, LoginId, PassId, PlanId, Term, Verdict, VerdictName
+from refreshd.core.plan import HeldPlan, PlannedChange
+from refreshd.core.planner import PlanDigest, plan
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, Database, open_database
+from tests.support.observed import WEIGHED
 from tests.support.postgres import SCHEMA
 
 NOW = datetime(2026, 3, 2, 16, tzinfo=UTC)
@@ -107,3 +109,21 @@ async def intend_all(
     found = await ledger.candidates(change, now=now, after=None, limit=1_000_000)
     number = pass_id or await ledger.start_pass(now=now, term=term)
     return await ledger.intend(guarded(found, change=change), now=now, pass_id=number, term=term)
+
+
+def plan_of(*login_ids: LoginId, change: Change = Change.DISABLE) -> PlanId:
+    """The id of a plan of exactly these."""
+    digest = PlanDigest()
+    for each in sorted(login_ids):
+        digest.add(each, change)
+    return digest.plan_id()
+
+
+async def hold_all(
+    ledger: Ledger, term: Term, change: Change = Change.DISABLE, *, pass_id: PassId | None = None
+) -> HeldPlan:
+    """All candidates, as a first plan."""
+    why = Withheld(reason=HoldReason.FIRST_PLAN, sentence="look at it first", allowance=5, weighed=WEIGHED)
+    held = await ledger.hold(change, why, now=NOW, pass_id=pass_id or PassId(1), term=term)
+    assert held is not None
+    return held

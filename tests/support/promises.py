@@ -54,7 +54,11 @@ UNANNOUNCED = """
                 AND earlier.event_id < sent.event_id
         )
 """
+UNDER_A_CLOSED_PLAN = """
+    SELECT count(*) FROM login JOIN plan ON plan.plan_id = login.plan_id WHERE plan.state = 'closed'
+"""
 HOLES = {
+    "a login under a plan that is closed": UNDER_A_CLOSED_PLAN,
     "intended, and neither ended once nor open": UNENDED,
     "sent, and neither answered nor open": UNANSWERED,
     "sent without an intent before": UNANNOUNCED,

@@ -88,11 +88,16 @@ class Drained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rhythm:
-    """Durations, in seconds of loop time. `totals_interval` is the least that lies between two counts of the ledger."""
+    """Durations, in seconds of loop time.
+
+    `totals_interval` is the least that lies between two counts of the ledger. `patience` is for how long `run_until_idle` begins passes
+    anew that somebody's lock cuts short.
+    """
 
     pass_interval: float
     totals_interval: float
     grace: float
+    patience: float
 
 
 class Engine:
@@ -138,13 +143,21 @@ class Engine:
             await stop.wait()
 
     async def run_until_idle(self) -> None:
-        """Passes and their work until a pass leaves nothing due."""
+        """Passes and their work until a pass leaves nothing due, or somebody's lock has cut them short for too long."""
+        loop = asyncio.get_running_loop()
         async with self._working({}):
+            in_time = loop.time()
             while True:
-                record = await self.one_pass()
+                record = await self._pass_or_none()
                 quiet = await self._settle()
-                if quiet and not record.more and not record.intended:
+                if record is not None:
+                    in_time = loop.time()
+                    if quiet and not record.more and not record.intended:
+                        break
+                elif loop.time() - in_time >= self._rhythm.patience:
                     break
+                else:
+                    await asyncio.sleep(LEAST_PAUSE_SECONDS)
             await self.publish()
 
     async def one_pass(self) -> PassRecord:
@@ -157,6 +170,17 @@ class Engine:
         self._hooks.on_pass(record)
         self._hooks.beat("passes")
         return record
+
+    async def _pass_or_none(self) -> PassRecord | None:
+        """None where somebody's lock has cut it short; what is due beside that is drawn all the same."""
+        try:
+            return await self.one_pass()
+        except RowsLocked as error:
+            _log.warning("pass_cut_short", error=error.message, hint=error.hint)
+            self._queue.wake()
+            self._hooks.on_pass_failed(error)
+            self._hooks.beat("passes")
+            return None
 
     async def publish(self) -> float:
         """Count the ledger and hand it to whoever shows it. Returns the seconds after which to do it again."""
@@ -179,14 +203,8 @@ class Engine:
         while True:
             self._triggered.clear()
             began = loop.time()
-            try:
-                more = (await self.one_pass()).more
-            except RowsLocked as error:
-                _log.warning("pass_cut_short", error=error.message, hint=error.hint)
-                self._hooks.on_pass_failed(error)
-                self._hooks.beat("passes")
-                more = False
-            if more:
+            record = await self._pass_or_none()
+            if record is not None and record.more:
                 continue
             ended = loop.time()
             try:

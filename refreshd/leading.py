@@ -183,6 +183,7 @@ class Leading:
                 pass_interval=settings.pass_interval.total_seconds(),
                 totals_interval=min(TOTALS_SECONDS, settings.pass_interval.total_seconds()),
                 grace=settings.grace_seconds,
+                patience=PATIENCE_OF_ONCE_SECONDS,
             ),
             hooks=Hooks(
                 on_pass_started=watcher.on_pass_started,

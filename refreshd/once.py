@@ -57,6 +57,7 @@ class Tally:
         self.totals: LedgerTotals | None = None
         self.breaker = Breaker()
         self.pause: Pause | None = None
+        self.cut_short = False
         self._on_settled = on_settled
         self._on_pass = on_pass
 
@@ -76,10 +77,12 @@ class Tally:
 
     def on_pass(self, record: PassRecord) -> None:
         self.passes += 1
+        self.cut_short = False
         self._on_pass(record)
 
-    def on_pass_failed(self, error: RefreshdError) -> None:
-        """The error ends us, and says why."""
+    def on_pass_failed(self, error: RefreshdError) -> None:  # noqa: ARG002 # the log says it
+        """The next pass does it all; where there is none, the rest is due still."""
+        self.cut_short = True
 
     def on_totals(self, counted: Counted, _: float) -> None:
         self.totals = counted.totals
@@ -168,7 +171,7 @@ def _tell_of_locked(leading: Leading, tally: Tally) -> None:
     for login_id in sorted(locked):
         error, hint = "another transaction holds its row of the ledger", "look for it in pg_stat_activity"
         _log.warning("login_given_up", login_id=str(login_id), error=error, hint=hint)
-    tally.failures += len(locked)
+    tally.failures += len(locked) + tally.cut_short
 
 
 def _result(tally: Tally, clock: Clock) -> OnceResult:

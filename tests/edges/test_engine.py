@@ -18,8 +18,10 @@ class _Nothing:
     """Stands for whatever a pass needs beside its reconciler."""
 
     pass_id: object = None
+    woken = 0
 
-    def wake(self) -> None: ...
+    def wake(self) -> None:
+        self.woken += 1
 
     async def pause(self) -> None: ...
 
@@ -59,7 +61,7 @@ def _engine(
         pool=anything,
         background={},
         count=anything,
-        rhythm=Rhythm(pass_interval=60.0, totals_interval=60.0, grace=1.0),
+        rhythm=Rhythm(pass_interval=60.0, totals_interval=60.0, grace=1.0, patience=60.0),
         hooks=hooks,
     )
 
@@ -101,8 +103,9 @@ def test_one_change_does_not_wait_for_a_floor() -> None:
     assert _until_the_second_pass(_Passes(0.01), asked_after=20.0) == pytest.approx(20.0, abs=0.01)
 
 
-def test_a_pass_that_somebody_elses_lock_cuts_short_has_failed_and_its_loop_is_alive() -> None:
+def test_a_pass_that_somebody_elses_lock_cuts_short_has_failed_its_loop_is_alive_and_what_is_due_is_drawn() -> None:
     heard: list[str] = []
+    engines: list[Engine] = []
 
     class Locked(_Passes):
         async def run(self) -> PassRecord:
@@ -110,13 +113,15 @@ def test_a_pass_that_somebody_elses_lock_cuts_short_has_failed_and_its_loop_is_a
             raise RowsLocked("another transaction holds a row of the ledger")
 
     async def main(clock: VirtualClock) -> None:
+        engines.append(_engine(Locked(0.01), clock, heard=heard))
         async with asyncio.TaskGroup() as group:
-            running = group.create_task(_engine(Locked(0.01), clock, heard=heard)._passes())
+            running = group.create_task(engines[0]._passes())
             await asyncio.sleep(90.0)
             running.cancel()
 
     run_virtual(main, NOW)
     assert heard == ["RowsLocked", "passes"] * 2
+    assert cast("Any", engines[0]._queue).woken == 2
 
 
 def test_after_a_pass_over_the_whole_fleet_nobody_waits_longer_than_the_interval() -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import asyncpg
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from refreshd import leading
 from refreshd.cli import service
 from refreshd.core import turn
+from refreshd.core.errors import RefreshdError
 from refreshd.dispatch import Settled
-from refreshd.once import OnceResult, run_once
+from refreshd.once import OnceResult, Tally, run_once
 from refreshd.settings import Settings
 from refreshd.simulator.calls import Operation
 from refreshd.simulator.config import ScheduleAuth
@@ -117,6 +119,56 @@ def test_a_leak_whose_row_somebody_holds_all_the_while_is_not_passed_over_in_sil
     assert leaver in acme.scheduled()
     assert (ran.code, ran.err.count('"login_given_up"')) == (1, 1), ran.words
     assert leaver in ran.err
+
+
+def a_plan_has_to_be_held(acme: Company) -> str:
+    """Nobody has looked at this ledger yet, and clients have left; of one it knew that already: returns that login."""
+    acme.sql(
+        "UPDATE landmark SET accepted_at = NULL, accepted_logins = NULL, accepted_active = NULL, reported_at = NULL"
+    )
+    known = leave(acme)
+    acme.sql("UPDATE login SET verdict = 'leaking', reason = 'new' WHERE login_id = $1", known)
+    acme.leave(2)
+    return known
+
+
+def test_a_leak_that_somebody_locks_keeps_its_plan_from_being_held_and_nothing_else_from_being_done(
+    acme: Company,
+) -> None:
+    leaver = a_plan_has_to_be_held(acme)
+    with held(acme, "SELECT FROM login WHERE login_id = $1 FOR UPDATE", leaver):
+        ran = refreshd("once", env=acme.env)
+    assert (ran.code, '"pass_cut_short"' in ran.err) == (1, True), ran.words
+    assert "1 piece of work could not be done now" in ran.words
+    active = {row["login_id"] for row in acme.sql("SELECT login_id::text FROM login WHERE active")}
+    assert called(acme, Operation.AUTHORIZE) == active
+    assert len(called(acme, Operation.NIGHTLY_REFRESH_STATUS)) == 1
+    assert not still_due(acme)
+    assert not called(acme, Operation.SET_SCHEDULED_REFRESH)
+
+    assert refreshd("once", env=acme.env).code == 3
+    assert [row["logins"] for row in acme.sql("SELECT logins FROM plan WHERE state = 'held'")] == [
+        LOGINS - GONE - len(active)
+    ]
+
+
+def test_a_lock_that_is_let_go_of_in_time_leaves_nothing_undone(acme: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leading, "PATIENCE_OF_ONCE_SECONDS", 30.0)
+    leaver = a_plan_has_to_be_held(acme)
+    lock = held(acme, "SELECT FROM login WHERE login_id = $1 FOR UPDATE", leaver)
+    with ExitStack() as lunch:
+        lunch.enter_context(lock)
+        cut_short = Tally.on_pass_failed
+
+        def let_go(self: Tally, error: RefreshdError) -> None:
+            cut_short(self, error)
+            thread = Thread(target=lunch.close)  # a loop runs in ours
+            thread.start()
+            thread.join()
+
+        monkeypatch.setattr(Tally, "on_pass_failed", let_go)
+        ran = refreshd("once", env=acme.env)
+    assert (ran.code, ran.err.count('"pass_cut_short"')) == (3, 1), ran.words
 
 
 def test_a_report_that_meets_somebodys_lock_counts_as_work_put_off(acme: Company) -> None:

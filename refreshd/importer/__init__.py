@@ -41,9 +41,9 @@ async def import_file(
     progress: Callable[[int], None] | None = None,
 ) -> ImportResult:
     """Merge a CSV file; `progress` hears, on another thread, how many bytes were read."""
-    listing = await asyncio.to_thread(CsvListing, file, progress)
     async with _session(url, schema) as session:
         begun_after = await lists_merged(session)
+        listing = await asyncio.to_thread(CsvListing, file, progress)
         await stage(session, batched(listing.rows()))
         await look_through(session, listing.faults)
         async with _transaction(session, Word.IMPORT, begun_after=begun_after):

@@ -55,7 +55,8 @@ class DecidingQueries:
             approve = self._plan["approve"](
                 plan_id=known, now=now, until=until, reason=words, canary_above=WITHOUT_CANARY
             )
-            await session.execute(*approve)
+            if await session.fetchval(*approve) is None:
+                raise _closed(known)
             await session.execute(*self._canary["forget"](plan_id=known))
             await self._note(session, "approve", by=by, reason=reason, now=now, plan_id=known)
             members = await self._tell_members(session, known, "approved", words, now)

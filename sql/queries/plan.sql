@@ -364,13 +364,15 @@ WHERE starts_with(plan.plan_id, :prefix)
 ORDER BY plan.plan_id <> :prefix, plan.plan_id
 LIMIT 5;
 
--- name: approve(plan_id, now, until, reason, canary_above)!
--- From now until then the members may be disabled (or enabled) without regard to the caps; more than so many begin with a canary.
+-- name: approve(plan_id, now, until, reason, canary_above)$
+-- From now until then the members may be disabled (or enabled) without regard to the caps; more than so many begin with a canary. No row
+-- for one that covers no login any more.
 UPDATE plan
 SET state = 'approved', approved_at = :now, approved_until = :until, approval_reason = :reason,
     rejected_at = NULL, rejection_reason = NULL,
     canary = (SELECT count(*) > :canary_above FROM login WHERE login.plan_id = :plan_id)
-WHERE plan_id = :plan_id;
+WHERE plan_id = :plan_id AND state <> 'closed' AND EXISTS (SELECT FROM login WHERE login.plan_id = plan.plan_id)
+RETURNING plan_id;
 
 -- name: reject(plan_id, now, reason)$
 -- Nothing of it is sent from now on; its members stay under it, so that no other plan takes them up. No row for one that is over.

@@ -143,13 +143,14 @@ WHERE login_id = :login_id
 RETURNING login_id;
 
 -- name: release_refused(since, until)$
--- Forgets refusals recorded since then; those logins rest, and are judged again. Returns how many.
+-- Forgets refusals recorded since then; those logins rest, and are judged again. Returns how many. What somebody has locked is forgotten
+-- with the next refusal.
 WITH locked AS (
     SELECT login_id
     FROM login
     WHERE refused_at >= :since
     ORDER BY login_id
-    FOR NO KEY UPDATE
+    FOR NO KEY UPDATE SKIP LOCKED
 ), released AS (
     UPDATE login
     SET refused_at = NULL,

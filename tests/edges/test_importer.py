@@ -1,6 +1,8 @@
 """A client list is taken whole or not at all, and what is wrong with it is said line by line."""
 
+import asyncio
 import io
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -349,3 +351,26 @@ async def test_a_file_is_read_from_disk_too(importer: Importer, tmp_path: Path, 
     with path.open("rb") as file:
         result = await import_file(file, url=importer.url, schema=SCHEMA, terms=_terms())
     assert result.rows == 1
+
+
+class Pipe(io.BytesIO):
+    """Whoever writes to it takes his time before the first line, and others do something meanwhile."""
+
+    def __init__(self, content: bytes, meanwhile: Callable[[], Coroutine[None, None, ImportResult]]) -> None:
+        super().__init__(content)
+        self._meanwhile = meanwhile
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        if self.tell() == 0:
+            asyncio.run(self._meanwhile())
+        return super().readline(size)
+
+
+async def test_a_list_that_another_one_overtook_before_its_first_line_came_changes_nothing(
+    importer: Importer, connection: Connection
+) -> None:
+    """Ann is back, says the newer one."""
+    pipe = Pipe(f"{HEADER}ann,{A},false\n".encode(), lambda: importer.text(f"{HEADER}ann,{A},true\n"))
+    with pytest.raises(InputRejected, match="another client list was merged"):
+        await import_file(pipe, url=importer.url, schema=SCHEMA, terms=_terms())
+    assert await active_logins(connection) == {A: True}

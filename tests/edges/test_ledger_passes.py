@@ -18,6 +18,7 @@ from refreshd.core.model import (
     Lane,
     LoginId,
     PassId,
+    PlanId,
     PlanState,
     Report,
     ReportCard,
@@ -27,7 +28,7 @@ from refreshd.core.model import (
 from refreshd.core.plan import ChangeReason, PlannedChange
 from refreshd.ledger import Ledger
 from refreshd.ports import DueLogin, PassRecord
-from refreshd.postgres import Connection, open_database
+from refreshd.postgres import Connection, Database, open_database
 from tests.support.builders import JUDGE
 from tests.support.ledger import (
     DAY,
@@ -390,6 +391,32 @@ async def test_whatever_state_a_leak_is_in_somebody_takes_it_up_within_a_week(
     assert await _drawn(ledger, term, NOW + 8 * DAY) is not None
     if intent and refused == "after":
         assert await _drawn(ledger, term, NOW + 8 * DAY) == "intent"
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_who_approves_a_plan_whose_clients_have_just_returned_is_told_so_and_accepts_no_totals(
+    ledger: Ledger, connection: Connection, term: Term, database: Database, *, closed: bool
+) -> None:
+    """Between the look and the word; a pass may or may not have closed it meanwhile."""
+
+    class Late(Ledger):
+        async def find_plan(self, prefix: str, *, closed_too: bool = False) -> PlanId:
+            found = await super().find_plan(prefix, closed_too=closed_too)
+            await set_active(connection, "ann", active=True)
+            if closed:
+                await ledger.close_empty_plans(now=NOW, term=term)
+            return found
+
+    await link(connection, "ann", A, active=False)
+    await judge_all(ledger, term)
+    held = await hold_all(ledger, term)
+
+    with pytest.raises(PlanUnknown, match="covers no login any more"):
+        await Late(database).approve_plan(held.plan_id, by="ann@desk", reason="", now=NOW, until=NOW + DAY)
+
+    assert (await ledger.plan_totals(now=NOW)).accepted_active is None
+    assert await connection.fetchval("SELECT count(*) FROM decision") == 0
+    assert await connection.fetchval("SELECT count(*) FROM plan WHERE state = 'approved'") == 0
 
 
 async def test_the_same_members_held_again_need_a_new_approval(

@@ -9,7 +9,7 @@ import pytest
 from refreshd import reconcile
 from refreshd.clock import ScaledClock
 from refreshd.core.caps import GuardPolicy
-from refreshd.core.effects import Confirmed
+from refreshd.core.effects import Confirmed, Refused
 from refreshd.core.errors import RowsLocked
 from refreshd.core.model import Change, Term, VerdictName
 from refreshd.ledger import Ledger
@@ -76,6 +76,24 @@ async def test_verdicts_of_the_others_are_stored_at_once(
     await judge_all(ledger, term, now=NOW + HOUR)
     assert not await ledger.evidence_due(now=NOW + HOUR, limit=10)
     assert not connection.is_closed()
+
+
+async def test_refusals_of_the_others_are_forgotten_at_once_and_that_of_a_locked_login_with_the_next_one(
+    connection: Connection, ledger: Ledger, term: Term, database_url: str
+) -> None:
+    """While settings are suspect: a lock must not end the leadership, and with it the calls in flight."""
+    await link(connection, "here", LOCKED, *OTHERS)
+    refusals = [
+        Refused(login_id=each, refused_at=NOW, code="INVALID_LOGIN", not_before=NOW + 7 * DAY)
+        for each in (LOCKED, *OTHERS)
+    ]
+    await ledger.record((), refusals, term=term)
+    operator = await connect(database_url, schema=SCHEMA, name="operator")
+    async with operator.transaction():
+        await operator.execute("SELECT FROM login WHERE login_id = $1 FOR UPDATE", LOCKED)
+        assert await ledger.release_refused(since=NOW, until=NOW + HOUR, term=term) == len(OTHERS)
+    await operator.close()
+    assert await ledger.release_refused(since=NOW, until=NOW + HOUR, term=term) == 1
 
 
 @dataclass(frozen=True)

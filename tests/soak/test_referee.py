@@ -16,7 +16,7 @@ from tests.support.process import launched_with
 from tests.support.promises import HOLES
 
 A, B = login_id(1), login_id(2)
-UNENDED, UNANSWERED, UNANNOUNCED, _ = HOLES
+UNENDED, UNANSWERED, UNANNOUNCED, *_ = HOLES
 
 # A refreshd of which something is broken ------------------------------------------------------------------------------------------
 

@@ -58,13 +58,13 @@ UNDER_A_CLOSED_PLAN = """
     SELECT count(*) FROM login JOIN plan ON plan.plan_id = login.plan_id WHERE plan.state = 'closed'
 """
 HOLES = {
-    "a login under a plan that is closed": UNDER_A_CLOSED_PLAN,
     "intended, and neither ended once nor open": UNENDED,
     "sent, and neither answered nor open": UNANSWERED,
     "sent without an intent before": UNANNOUNCED,
     "an active login that was judged disabled": """
         SELECT count(*) FROM login WHERE verdict = 'disabled' AND active AND verdict_until > '-infinity'
     """,
+    "a login under a plan that is closed": UNDER_A_CLOSED_PLAN,
 }
 """What stands in no ledger, whatever has happened: of each, so many."""
 _LOST = """

@@ -14,6 +14,7 @@ from refreshd import daemon, feed, recorder
 from refreshd.candidate import Candidate
 from refreshd.core import backoff, breaker
 from refreshd.core.backoff import Ladder
+from refreshd.core.canary import CANARIES
 from refreshd.ledger import Ledger
 from refreshd.orders import Orders
 from refreshd.postgres import Connection, open_database
@@ -145,6 +146,7 @@ async def test_a_write_that_fails_in_the_middle_of_its_transaction_is_done_again
             except TimeoutError:
                 raise AssertionError(f"never written as often: {await spared(here.sql, tables)}") from None
             await all_is_stored(here)
+            await nothing_waits(here)
         await nothing_is_left_or_double(here, here.sql, again=BLOWS * CONCURRENCY)
 
 
@@ -155,6 +157,21 @@ async def have_people_decide(here: World, ledger: Ledger) -> None:
     if here.switched_on() == here.active and not waits:
         plan_id = await here.sql.fetchval("SELECT plan_id FROM plan WHERE reason = 'first_plan'")
         await ledger.ask_undo(plan_id, by="test", reason="test", now=here.dates.now())
+
+
+_WAITING = """
+SELECT (SELECT count(*) FROM undoing WHERE planned_at IS NULL)
+    + (SELECT count(*) FROM credential_stop)
+    + (SELECT count(*) FROM canary WHERE answer IS DISTINCT FROM 'expected')
+"""
+
+
+async def nothing_waits(here: World) -> None:
+    """What people asked for is planned, no key is held to be refused, and each canary is answered."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await here.sql.fetchval(_WAITING):  # noqa: ASYNC110 - another task
+            await asyncio.sleep(0.05)
+    assert await here.sql.fetchval("SELECT count(*) FROM canary") == CANARIES
 
 
 async def all_is_stored(here: World) -> None:

@@ -18,10 +18,11 @@ from refreshd.core import conversation as conversations
 from refreshd.core import wire
 from refreshd.core.conversation import Conversation, Kind, Step
 from refreshd.core.effects import Confirmed, Effect, Refused
-from refreshd.core.errors import CallAbandoned, CredentialRefused, FlinksError, FlinksThrottled, RowsLocked
+from refreshd.core.errors import CredentialRefused, FlinksError, FlinksThrottled, RowsLocked
 from refreshd.core.guard import GuardedChange
-from refreshd.core.model import Change, PassId, Report
+from refreshd.core.model import PassId, Report
 from refreshd.core.turn import Turn, advance, fail
+from refreshd.lastlook import look_again
 from refreshd.pacing import Permit
 from refreshd.ports import Leadership, WorkLedger
 from refreshd.restraint import Restraint
@@ -102,7 +103,7 @@ class Dispatcher:
 
     async def _make(self, task: Task, permit: Permit) -> None:
         conversation = task.conversation
-        permit.but_look_again(partial(self._look_again, conversation))
+        permit.but_look_again(partial(look_again, self._ledger, conversation, self._queue.clock))
         await self._restraint.keep(self._queue.breaker)  # a probe is remembered before it is made
         try:
             answer = await self._call(conversation, permit)
@@ -119,21 +120,11 @@ class Dispatcher:
         await self._restraint.keep(self._queue.breaker)
         await self._settle(conversation, turn)
 
-    async def _look_again(self, conversation: Conversation) -> None:
-        """It took so long to connect that a new permit was waited for: the login may have changed sides, or writes been paused.
-
-        Raises CallAbandoned.
-        """
-        if conversation.login_id is None or conversation.step is Step.MINT:
-            return
-        wants_active = conversation.change is None or conversation.change.change is Change.ENABLE
-        if await self._ledger.is_active(conversation.login_id) is not wants_active:
-            raise CallAbandoned("not sent: the login changed sides while a connection was made")
-        if conversation.change is not None and await self._ledger.pause() is not None:
-            raise CallAbandoned("not sent: vendor writes were paused while a connection was made")
-
     async def _call(self, conversation: Conversation, permit: Permit) -> wire.VendorAnswer:
         pass_id = self._queue.pass_id
+        await (
+            permit.fresh()
+        )  # a slow ledger has made it void: the wait for another one is neither the connection's nor without a look
         if conversation.step is not Step.SET:
             request = conversations.request(conversation)
             return await self._reader.call(request, permit, attempt=conversation.tries, pass_id=pass_id)

@@ -8,7 +8,7 @@ then asks what is most urgent. There is one drawer, hence at most one permit in 
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 W = TypeVar("W")
 W_co = TypeVar("W_co", covariant=True)
@@ -27,12 +27,10 @@ class Source(Protocol[W_co]):
 
 
 class Perishable(Protocol):
-    """A permit that grows old."""
+    """A permit that grows old. One that does so while work is drawn is the handler's to renew, who knows what to look at again then."""
 
     @property
     def is_fresh(self) -> bool: ...
-
-    async def fresh(self) -> Self: ...
 
 
 P = TypeVar("P", bound=Perishable)
@@ -77,12 +75,12 @@ class Pool(Generic[W, P]):
                 self._waiting.reschedule(asyncio.get_running_loop().time())
 
     async def _draw(self) -> tuple[W, P] | None:
-        """The next work and a fresh permit for it, None when draining. A permit that found no work is kept for as long as it lives."""
+        """The next work and a permit for it, None when draining. A permit that found no work is kept for as long as it lives."""
         permit: P | None = None
         while permit := await self._unless_draining(partial(self._chance, permit)):
             work = await self._source.take()
             if work is not None:
-                return work, await permit.fresh()
+                return work, permit
         return None
 
     async def _chance(self, kept: P | None) -> P:

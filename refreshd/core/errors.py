@@ -109,7 +109,7 @@ class FlinksUnreachable(FlinksError):
 
 
 class CallAbandoned(FlinksError):
-    """The call was given up before a byte left: the login changed sides while a connection was made. `reason` is never counted."""
+    """The call was given up before a byte left: what was decided is not wanted any more. `reason` is never counted."""
 
     reason = "client"
 

@@ -1,0 +1,76 @@
+"""A ledger so slow that a permit is void before the work is in hand: what was decided is looked at again after the wait for another one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from refreshd.core.guard import Withdrawn
+from refreshd.core.model import LoginId
+from refreshd.pacing import PERMIT_SECONDS
+from refreshd.simulator.calls import Operation
+from tests.support.virtual_world import Cast, VirtualWorld, play, until
+
+pytestmark = pytest.mark.slow
+
+NOON = datetime(2026, 1, 5, 16, tzinfo=UTC)
+
+Meanwhile = Callable[[VirtualWorld, LoginId], Awaitable[None]]
+
+
+def _is_slow(world: VirtualWorld, meanwhile: Meanwhile) -> None:
+    """Each mark takes longer than a permit lives; right after the first one, something happens."""
+    mark, marked = world.ledger.mark_sent, list[LoginId]()
+
+    async def slowly(login_id: LoginId, *args: object, **kwargs: object) -> Withdrawn | None:
+        withdrawn = await mark(login_id, *args, **kwargs)  # type: ignore[arg-type]
+        marked.append(login_id)
+        if len(marked) == 1:
+            await meanwhile(world, login_id)
+        await asyncio.sleep(PERMIT_SECONDS + 0.1)
+        return withdrawn
+
+    world.ledger.mark_sent = slowly  # type: ignore[method-assign]
+
+
+async def _come_back(world: VirtualWorld, login_id: LoginId) -> None:
+    await world.come_back(*{link.client_id for link in world.company.links if link.login_id == str(login_id)})
+
+
+async def _pause(world: VirtualWorld, _: LoginId) -> None:
+    await world.ledger.pause_writes(by="ann@desk", reason="the list looks odd", now=world.clock.now())
+
+
+async def _reject(world: VirtualWorld, _: LoginId) -> None:
+    (plan,) = await world.ledger.plans()
+    await world.ledger.reject_plan(plan.plan_id, by="ann@desk", reason="half an export", now=world.clock.now())
+
+
+async def _nothing(_world: VirtualWorld, _login_id: LoginId) -> None:
+    pass
+
+
+async def _a_plan_waits(world: VirtualWorld) -> bool:
+    return await world.count("SELECT count(*) FROM plan WHERE state = 'held'") == 1
+
+
+async def _sent_in_ten_minutes(world: VirtualWorld, meanwhile: Meanwhile) -> int:
+    _is_slow(world, meanwhile)
+    async with world.leading() as leading:
+        await until(lambda: _a_plan_waits(world))
+        await world.approve_all()
+        leading.engine.trigger()
+        await asyncio.sleep(timedelta(minutes=10).total_seconds())
+    world.rules_were_kept()
+    return world.calls(Operation.SET_SCHEDULED_REFRESH)
+
+
+@pytest.mark.parametrize(("meanwhile", "sent"), [(_nothing, 1), (_come_back, 0), (_pause, 0), (_reject, 0)])
+def test_a_disable_that_was_marked_as_sent_waits_no_longer_than_it_is_wanted(
+    database_url: str, meanwhile: Meanwhile, sent: int
+) -> None:
+    async def story(world: VirtualWorld) -> None:
+        assert await _sent_in_ten_minutes(world, meanwhile) == sent
+
+    play(database_url, Cast(start=NOON, active=4, inactive=1), story)

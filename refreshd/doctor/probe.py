@@ -1,22 +1,22 @@
 """One vendor call at a time for the doctor, and the one write that it may make: a disable of a login that is confirmed off."""
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 
-from refreshd import policies
+from refreshd import overview, policies
 from refreshd.core import conversation as conversations
 from refreshd.core import guard, planner, wire
 from refreshd.core.conversation import Conversation, Step
 from refreshd.core.effects import Confirmed
-from refreshd.core.errors import FlinksError
+from refreshd.core.errors import CallAbandoned, FlinksError, WritesPaused
 from refreshd.core.guard import GuardedChange, Withdrawn
-from refreshd.core.model import CallTrace, Change, LoginId, PassId, VerdictName
+from refreshd.core.model import CallTrace, Change, LoginId, Operation, PassId, VerdictName
 from refreshd.core.plan import ChangeReason, PlannedChange
 from refreshd.core.turn import Turn, advance, fail
 from refreshd.doctor.finding import Finding, bad, good
 from refreshd.flinks import FlinksConnection, FlinksReader, ScheduleWriter
+from refreshd.lastlook import look_again
 from refreshd.ledger import Ledger
 from refreshd.pacing import Budget
 from refreshd.ports import Clock, Leadership, PassRecord
@@ -28,7 +28,7 @@ _SUBJECT = "write probe"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Calls Flinks under the lease and the budget; every call is kept for the trace."""
+    """Calls Flinks under the lease and the budget; every call that left is kept for the trace."""
 
     settings: Settings
     connection: FlinksConnection
@@ -55,12 +55,23 @@ async def write_probe(caller: Caller, login_id: LoginId) -> Finding:
     objection = _objection(caller.settings, login)
     if objection:
         return bad(_SUBJECT, objection, "choose one of `refreshd logins --verdict disabled`", exit_code=2)
+    if await caller.ledger.pause() is not None:
+        return await _not_sent(caller, "vendor writes were paused just now")
     now = caller.clock.now()
     pass_id = await caller.ledger.start_pass(now=now, term=caller.lease.term)
+    probe = _Probe(caller, login_id, pass_id)
     try:
-        return await _repeat(caller, login_id, pass_id)
+        return await probe.repeat()
     finally:
-        await caller.ledger.finish_pass(_record(caller, pass_id, now), term=caller.lease.term)
+        record = PassRecord(
+            pass_id=pass_id,
+            started_at=now,
+            finished_at=caller.clock.now(),
+            judged=0,
+            intended=probe.intended,
+            held=0,
+        )
+        await caller.ledger.finish_pass(record, term=caller.lease.term)
 
 
 def _objection(settings: Settings, login: StoredLogin | None) -> str:
@@ -74,62 +85,111 @@ def _objection(settings: Settings, login: StoredLogin | None) -> str:
     return ""
 
 
-async def _repeat(caller: Caller, login_id: LoginId, pass_id: PassId) -> Finding:
-    change = PlannedChange(login_id=login_id, change=Change.DISABLE, reason=ChangeReason.REASSERT)
-    plan = guard.admit_reassertions(planner.plan([change]))
-    term, now = caller.lease.term, caller.clock.now()
-    await caller.ledger.intend(plan, now=now, pass_id=pass_id, term=term)
-    login = await caller.ledger.login(login_id)
-    if login is None or login.intent is None:
-        return bad(_SUBJECT, "not sent: the login changed sides just now")
-    look = guard.second_look(login.intent, login.evidence, now)
-    reason = look.reason if isinstance(look, Withdrawn) else "the login changed sides"
-    if isinstance(look, GuardedChange):
-        with suppress(_ChangedSidesError):
-            return _finding(caller.settings, await _converse(caller, look, pass_id))
-    await caller.ledger.withdraw(login_id, reason=reason, now=now, term=term)
-    return bad(_SUBJECT, f"not sent: {reason}")
-
-
-class _ChangedSidesError(Exception):
-    """Between the guard's look and the call the ledger changed its mind; nothing was sent."""
-
-
-async def _converse(caller: Caller, change: GuardedChange, pass_id: PassId) -> Turn:
-    """The change from its first call to its end; what comes of it is recorded before it is told."""
-    conversation: Conversation | None = conversations.set_schedule(change, policies.terms(caller.settings), attempts=0)
-    turn = Turn()
-    while conversation is not None:
-        turn = await _turn(caller, conversation, change, pass_id)
-        await caller.ledger.record(tuple(caller.traces), turn.effects, term=caller.lease.term)
-        caller.traces.clear()
-        conversation = turn.following
-        await asyncio.sleep(turn.wait_seconds if conversation else 0)
-    return turn
-
-
-async def _turn(caller: Caller, conversation: Conversation, change: GuardedChange, pass_id: PassId) -> Turn:
-    try:
-        answer = await _send(caller, conversation, change, pass_id)
-    except FlinksError as error:
-        return fail(conversation, error, caller.clock.now())
-    return advance(conversation, answer, caller.clock.now(), asyncio.get_running_loop().time())
-
-
-async def _send(
-    caller: Caller, conversation: Conversation, change: GuardedChange, pass_id: PassId
-) -> wire.VendorAnswer:
-    if conversation.step is not Step.SET:
-        return await caller.call(conversations.request(conversation))
-    if not await caller.ledger.mark_sent(
-        change.login_id, change.change, now=caller.clock.now(), pass_id=pass_id, term=caller.lease.term
-    ):
-        raise _ChangedSidesError
-    writer = ScheduleWriter(caller.connection, conversation.terms.schedule_credential)
-    permit = await caller.budget.permit()
-    return await writer.set_schedule(
-        change, permit, token=conversation.token, attempt=conversation.tries, pass_id=pass_id
+async def _not_sent(caller: Caller, reason: str, *, sent_before: bool = False) -> Finding:
+    """Where a pause stands, that is why, whatever else there is: nobody can send the probe before it has ended."""
+    said = "not sent again" if sent_before else "not sent"
+    pause = await caller.ledger.pause()
+    if pause is None:
+        return bad(_SUBJECT, f"{said}: {reason}")
+    return bad(
+        _SUBJECT,
+        f"{said}: {overview.said_of_pause(pause)}",
+        '`refreshd resume --reason "..."` lets them go on; ask for the probe again then',
+        exit_code=WritesPaused.exit_code,
     )
+
+
+class _UnwantedError(Exception):
+    """At the second look the disable was not wanted any more; nothing was sent."""
+
+
+class _Probe:
+    """One disable, from its intent to its end.
+
+    The order is the daemon's: first a permit, however long it is waited for; with it in hand the second look and the mark that it is
+    sent; and then the call, at once.
+    """
+
+    def __init__(self, caller: Caller, login_id: LoginId, pass_id: PassId) -> None:
+        self._caller = caller
+        self._ledger = caller.ledger
+        self._login_id = login_id
+        self._pass_id = pass_id
+        self._has_left = False
+        self.intended = 0
+
+    async def repeat(self) -> Finding:
+        repeated = PlannedChange(login_id=self._login_id, change=Change.DISABLE, reason=ChangeReason.REASSERT)
+        plan = guard.admit_reassertions(planner.plan([repeated]))
+        now, term = self._caller.clock.now(), self._caller.lease.term
+        self.intended = await self._ledger.intend(plan, now=now, pass_id=self._pass_id, term=term)
+        login = await self._ledger.login(self._login_id)
+        if not self.intended or login is None or login.intent is None:
+            return bad(_SUBJECT, "not sent: the login changed sides just now, or somebody's transaction holds it")
+        look = guard.second_look(login.intent, login.evidence, now)
+        if isinstance(look, Withdrawn):
+            return await self._withdraw(look.reason)
+        try:
+            turn = await self._converse(look)
+        except (_UnwantedError, WritesPaused) as unwanted:
+            return await self._withdraw(str(unwanted))
+        if isinstance(turn.trouble, CallAbandoned):
+            return await self._withdraw(turn.trouble.message.removeprefix("not sent: "))
+        return _finding(self._caller.settings, turn)
+
+    async def _withdraw(self, reason: str) -> Finding:
+        """Nobody but the person who asked waits for a probe, so an intent that was not sent goes no further."""
+        term = self._caller.lease.term
+        await self._ledger.withdraw(self._login_id, reason=reason, now=self._caller.clock.now(), term=term)
+        return await _not_sent(self._caller, reason, sent_before=self._has_left)
+
+    async def _converse(self, change: GuardedChange) -> Turn:
+        """The change from its first call to its end; what comes of it is recorded before it is told."""
+        terms = policies.terms(self._caller.settings)
+        conversation: Conversation | None = conversations.set_schedule(change, terms, attempts=0)
+        turn = Turn()
+        while conversation is not None:
+            turn = await self._turn(conversation, change)
+            traces = tuple(self._caller.traces)
+            self._has_left = self._has_left or any(_changes(each) for each in traces)
+            await self._ledger.record(traces, turn.effects, term=self._caller.lease.term)
+            self._caller.traces.clear()
+            conversation = turn.following
+            await asyncio.sleep(turn.wait_seconds if conversation else 0)
+        return turn
+
+    async def _turn(self, conversation: Conversation, change: GuardedChange) -> Turn:
+        clock = self._caller.clock
+        try:
+            answer = await self._send(conversation, change)
+        except FlinksError as error:
+            return fail(conversation, error, clock.now())
+        return advance(conversation, answer, clock.now(), asyncio.get_running_loop().time())
+
+    async def _send(self, conversation: Conversation, change: GuardedChange) -> wire.VendorAnswer:
+        caller = self._caller
+        if conversation.step is not Step.SET:
+            return await caller.call(conversations.request(conversation))
+        writer = ScheduleWriter(caller.connection, conversation.terms.schedule_credential)
+        permit = await caller.budget.permit()
+        permit.but_look_again(partial(look_again, self._ledger, conversation, caller.clock))
+        await self._mark_sent(change)
+        await permit.fresh()
+        return await writer.set_schedule(
+            change, permit, token=conversation.token, attempt=conversation.tries, pass_id=self._pass_id
+        )
+
+    async def _mark_sent(self, change: GuardedChange) -> None:
+        """The guard's second look, and the mark where it lets the change through."""
+        now, term = self._caller.clock.now(), self._caller.lease.term
+        mark = self._ledger.mark_sent(change.login_id, change.change, now=now, pass_id=self._pass_id, term=term)
+        withdrawn = await mark
+        if withdrawn is not None:
+            raise _UnwantedError(withdrawn.reason)
+
+
+def _changes(trace: CallTrace) -> bool:
+    return trace.operation is Operation.SET_SCHEDULED_REFRESH
 
 
 def _finding(settings: Settings, turn: Turn) -> Finding:
@@ -139,9 +199,3 @@ def _finding(settings: Settings, turn: Turn) -> Finding:
     said = turn.trouble.message if turn.trouble else "Flinks did not confirm it"
     hint = turn.trouble.hint if turn.trouble else ""
     return bad(_SUBJECT, said, hint or "try another REFRESHD_FLINKS_SCHEDULE_AUTH; the daemon tries this login again")
-
-
-def _record(caller: Caller, pass_id: PassId, started_at: datetime) -> PassRecord:
-    return PassRecord(
-        pass_id=pass_id, started_at=started_at, finished_at=caller.clock.now(), judged=0, intended=1, held=0
-    )

@@ -88,11 +88,12 @@ async def examine_vendor(patient: Patient, url: str, tell: Tell, probe: LoginId 
 
 @asynccontextmanager
 async def _caller(patient: Patient, lease: Lease, budget: Budget, ledger: Ledger) -> AsyncIterator[Caller]:
-    """Calls under the lease and the budget, each kept for the trace."""
+    """Calls under the lease and the budget; each that left is kept for the trace, which holds what the vendor saw."""
     settings, traces = patient.settings, list[CallTrace]()
 
     def keep(trace: CallTrace) -> None:
-        traces.append(trace)
+        if trace.left:
+            traces.append(trace)
 
     async with AiohttpTransport.opened() as transport:
         connection = FlinksConnection(

@@ -1,7 +1,9 @@
 """`REFRESHD_MODE=observe`: nobody holds the write gate, and nothing that anybody holds leads to it."""
 
+import ast
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,7 +13,10 @@ from refreshd.leading import Given, Leading
 from refreshd.once import Tally
 from refreshd.pacing import Budget
 from refreshd.settings import Mode, Settings
+from tests.support.architecture import Source, sources
 from tests.support.ledger import NOW
+
+ROOT = Path(__file__).parents[2]
 
 
 class _Noon:
@@ -56,3 +61,22 @@ async def test_the_write_gate_is_reached_from_a_leadership_that_enforces_and_fro
     mode: Mode, gates: int
 ) -> None:
     assert sum(isinstance(each, ScheduleWriter) for each in reached_from(leadership(mode))) == gates
+
+
+def makers(source: Source) -> Iterator[str]:
+    """Where a write gate is made, or handed on under another name."""
+    for node in ast.walk(source.tree):
+        named = isinstance(node, ast.Name) and node.id == "ScheduleWriter"
+        reached = isinstance(node, ast.Attribute) and node.attr == "ScheduleWriter"
+        if named or reached:
+            yield source.path
+
+
+def test_two_make_a_write_gate_a_leadership_and_the_doctors_write_probe() -> None:
+    made = sorted({path for source in sources(ROOT) for path in makers(source)})
+    assert made == ["refreshd/doctor/probe.py", "refreshd/leading.py"]
+
+
+@pytest.mark.parametrize("text", ["writer = ScheduleWriter(c, k)", "make = flinks.ScheduleWriter"])
+def test_another_one_who_makes_it_is_found(text: str) -> None:
+    assert list(makers(Source("refreshd/elsewhere.py", text))) == ["refreshd/elsewhere.py"]

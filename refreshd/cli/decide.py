@@ -53,9 +53,9 @@ def pause(*, reason: Reason, config: Config = None, as_json: AsJson = False) -> 
     run_async(_pause(Screen(), ledger_settings(config), given(reason), as_json=as_json))
 
 
-def resume(*, reason: Reason = "", config: Config = None, as_json: AsJson = False) -> None:
+def resume(*, reason: Reason, config: Config = None, as_json: AsJson = False) -> None:
     """Let vendor writes go on after `refreshd pause`."""
-    run_async(_resume(Screen(), ledger_settings(config), reason, as_json=as_json))
+    run_async(_resume(Screen(), ledger_settings(config), given(reason), as_json=as_json))
 
 
 def operator() -> str:
@@ -122,7 +122,7 @@ async def _pause(screen: Screen, settings: Settings, reason: str, *, as_json: bo
 
 async def _resume(screen: Screen, settings: Settings, reason: str, *, as_json: bool) -> None:
     async with opened(settings) as here:
-        is_new = await here.ledger.resume_writes(by=operator(), reason=reason.strip(), now=here.now)
+        is_new = await here.ledger.resume_writes(by=operator(), reason=reason, now=here.now)
     if as_json:
         screen.json({"changed": is_new, "pause": None})
     elif is_new:

@@ -50,6 +50,6 @@ async def test_within_the_caps_it_is_the_leaders_plan_that_switches_on(database_
         await here.come_back(*back)
         ran = await here.command("undo", undone, "--reason", "two of them", "--wait", "30")
         assert ran.code == 0, ran.words
-        assert (await here.command("resume")).code == 0
+        assert (await here.command("resume", "--reason", "looked")).code == 0
         await until("the two to be on again", lambda: here.switched_on() == here.active)
         assert len(here.active) > 30

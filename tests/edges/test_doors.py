@@ -249,6 +249,16 @@ async def test_a_decision_without_a_reason_changes_nothing(browser: Browser, led
     assert await state(ledger) == "held"
 
 
+@pytest.mark.parametrize("reason", ["", " \n "])
+async def test_writes_are_not_resumed_without_a_reason(browser: Browser, ledger: Ledger, reason: str) -> None:
+    assert await ledger.pause_writes(by="ann@desk", reason="the list looks odd", now=NOW)
+    await browser.sign_in()
+    status, text = await browser.decide("/writes/resume", reason)
+    assert status == 422
+    assert "Say why" in text
+    assert await ledger.pause() is not None
+
+
 @pytest.mark.parametrize(
     "headers",
     [{}, {"Origin": "null"}, {"Origin": "https://evil.example"}, {"Origin": "SELF", "Sec-Fetch-Site": "same-site"}],

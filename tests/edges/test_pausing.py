@@ -48,7 +48,7 @@ async def test_nothing_is_marked_as_sent_in_a_pause_and_what_waits_is_due_after_
         await mark(leaking, term)
     assert await leaking.due_changes(now=NOW, reassert=False, busy=[], limit=10) == []
 
-    assert await leaking.resume_writes(by="ann@desk", reason="", now=NOW)
+    assert await leaking.resume_writes(by="ann@desk", reason="it has moved", now=NOW)
     assert len(await leaking.due_changes(now=NOW, reassert=False, busy=[], limit=10)) == 1
     assert await mark(leaking, term)
     events = await connection.fetch("SELECT event FROM schedule_change ORDER BY event_id")
@@ -157,15 +157,40 @@ def test_a_paused_ledger_is_worked_on_but_for_its_changes_and_every_command_says
     assert "it stays due" in refreshd("explain", min(acme.inactive), env=acme.env).words
     assert json.loads(refreshd("status", "--json", env=acme.env).out)["pause"]["reason"] == "the bank is moving"
 
-    assert "Resumed" in refreshd("resume", env=acme.env).words
+    assert "Resumed" in refreshd("resume", "--reason", "it has moved", env=acme.env).words
     assert refreshd("once", env=acme.env).code == 0
     assert {each.login_id for each in acme.flinks.world.logins.values() if not each.scheduled} >= set(acme.inactive)
 
 
-def test_a_pause_without_a_reason_is_refused(database_url: str) -> None:
+@pytest.mark.parametrize(("command", "still"), [("pause", None), ("resume", "the bank is moving")])
+def test_without_a_reason_nothing_is_paused_and_nothing_resumed(
+    database_url: str, command: str, still: str | None
+) -> None:
     env = {"REFRESHD_DATABASE_URL": database_url}
-    assert refreshd("pause", env=env).code == 2
-    empty = refreshd("pause", "--reason", " ", env=env)
+    if still is not None:
+        assert refreshd("pause", "--reason", still, env=env).code == 0
+    unsaid = refreshd(command, env=env)
+    assert unsaid.code == 2
+    assert "--reason" in unsaid.err
+    empty = refreshd(command, "--reason", " ", env=env)
     assert empty.code == 2
     assert "--reason is empty" in empty.err
-    assert "were not paused" in refreshd("resume", env=env).words
+    stands = json.loads(refreshd("status", "--json", env=env).out)["pause"]
+    assert (stands and stands["reason"]) == still
+
+
+def test_a_resume_is_kept_with_its_reason_and_one_of_nothing_changes_nothing(database_url: str) -> None:
+    env = {"REFRESHD_DATABASE_URL": database_url}
+    assert refreshd("pause", "--reason", "the bank is moving", env=env).code == 0
+    assert "Resumed" in refreshd("resume", "--reason", " it has moved ", env=env).words
+    assert "were not paused" in refreshd("resume", "--reason", "again", env=env).words
+    kept = asyncio.run(_decisions(database_url))
+    assert kept == [("pause", "the bank is moving"), ("resume", "it has moved")]
+
+
+async def _decisions(database_url: str) -> list[tuple[str, str]]:
+    session = await connect(database_url, schema=SCHEMA, name="a test")
+    try:
+        return [tuple(row) for row in await session.fetch("SELECT decision, reason FROM decision ORDER BY decision_id")]
+    finally:
+        await session.close()

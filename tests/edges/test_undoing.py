@@ -295,7 +295,7 @@ def test_during_a_pause_it_is_planned_and_not_sent(acme: Company) -> None:
     refreshd("once", env=acme.env)
     assert plan_of_undo(acme) is not None
     assert not acme.scheduled() & back
-    assert refreshd("resume", env=acme.env).code == 0
+    assert refreshd("resume", "--reason", "looked", env=acme.env).code == 0
     assert refreshd("once", env=acme.env).code == 0
     assert acme.scheduled() >= back
 

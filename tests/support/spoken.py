@@ -114,7 +114,7 @@ class Operator:
 
     async def _resume(self) -> Order:
         await self.company.ledger.pause_writes(by="test", reason="test", now=self.here.dates.now())
-        return Order(argv=("resume",))
+        return Order(argv=("resume", *REASON))
 
     async def _import(self) -> Order:
         """One client has left, says the list."""

@@ -68,7 +68,7 @@ class PassQueries:
 
     async def plan_totals(self, *, now: datetime) -> PlanTotals:
         async with self._database.snapshot() as session:
-            counted = await session.fetchrow(*self._plan["totals"](since=now - WINDOW))
+            counted = await session.fetchrow(*self._plan["totals"](since=now - WINDOW, until=now + WINDOW))
             disables = await session.fetchval(*self._plan["disables_waiting"](now=now))
             enables = await session.fetchval(*self._plan["enables_waiting"](now=now))
         return PlanTotals(**dict(counted or {}), disables_waiting=disables, enables_waiting=enables)

@@ -1,9 +1,9 @@
 -- Plans: what may become one, what was held, and what a person has approved.
 
--- name: totals(since)^
+-- name: totals(since, until)^
 -- What the guard weighs a plan against; only rows whose verdict is on the present evidence count as waiting. In the window stands what was
--- intended or confirmed in it, and what is intended still, however long ago: it may take effect today. Not the weekly try of one that
--- Flinks refuses, which takes effect once in a blue moon and is counted when it does. What was admitted stands in it from the start.
+-- intended or confirmed in it, and what is intended still, however long ago: it may take effect today. The weekly try of one that Flinks
+-- refuses stands in it only from a day before: Flinks may recover. What was admitted stands in it from the start.
 SELECT
     count(*) AS logins,
     count(*) FILTER (WHERE login.active) AS active,
@@ -16,7 +16,8 @@ SELECT
                 AND NOT schedule_change.outside_caps AND schedule_change.at > :since
             UNION
             SELECT login.login_id FROM login
-            WHERE login.intent = 'disable' AND NOT login.intent_outside_caps AND login.refused_at IS NULL
+            WHERE login.intent = 'disable' AND NOT login.intent_outside_caps
+                AND (login.refused_at IS NULL OR login.change_not_before IS NULL OR login.change_not_before <= :until)
             UNION
             SELECT login.login_id FROM login JOIN plan ON plan.plan_id = login.plan_id
             WHERE plan.state = 'admitted' AND plan.change = 'disable'
@@ -30,7 +31,8 @@ SELECT
                 AND NOT schedule_change.outside_caps AND schedule_change.at > :since
             UNION
             SELECT login.login_id FROM login
-            WHERE login.intent = 'enable' AND NOT login.intent_outside_caps AND login.refused_at IS NULL
+            WHERE login.intent = 'enable' AND NOT login.intent_outside_caps
+                AND (login.refused_at IS NULL OR login.change_not_before IS NULL OR login.change_not_before <= :until)
             UNION
             SELECT login.login_id FROM login JOIN plan ON plan.plan_id = login.plan_id
             WHERE plan.state = 'admitted' AND plan.change = 'enable'

@@ -235,7 +235,7 @@ async def test_totals_are_what_the_guard_weighs(ledger: Ledger, connection: Conn
     assert day_later.disables_in_window == 0
 
 
-async def test_the_weekly_try_of_one_that_flinks_refuses_takes_nobody_s_place_in_the_caps(
+async def test_the_weekly_try_of_one_that_flinks_refuses_has_its_place_in_the_caps_from_a_day_before(
     ledger: Ledger, connection: Connection, term: Term
 ) -> None:
     await link(connection, "ann", A, active=False)
@@ -244,7 +244,8 @@ async def test_the_weekly_try_of_one_that_flinks_refuses_takes_nobody_s_place_in
     refused = Refused(login_id=A, refused_at=NOW, code="INVALID_LOGIN", not_before=NOW + 7 * DAY)
     await ledger.record([], [_failed(A, Change.DISABLE, NOW + 7 * DAY), refused], term=term)
 
-    assert (await ledger.plan_totals(now=NOW + DAY)).disables_in_window == 0
+    for days, counted in ((1, 0), (5, 0), (6, 1), (7, 1), (8, 1)):
+        assert (await ledger.plan_totals(now=NOW + days * DAY)).disables_in_window == counted
     await ledger.record([], [Confirmed(login_id=A, change=Change.DISABLE, confirmed_at=NOW + 7 * DAY)], term=term)
     assert (await ledger.plan_totals(now=NOW + 7 * DAY)).disables_in_window == 1
 

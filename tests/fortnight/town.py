@@ -137,7 +137,8 @@ class Town:
     async def approve(self) -> int:
         """Approve what is held; returns how many plans there were."""
         now = self.clock.now()
-        held = [each for each in await self.ledger.plans() if each.approved_until is None or each.approved_until <= now]
+        plans = [each for each in await self.ledger.plans() if each.remaining]
+        held = [each for each in plans if each.approved_until is None or each.approved_until <= now]
         for each in held:
             await self.ledger.approve_plan(
                 each.plan_id, by="operator", reason="looked at it", now=now, until=now + WINDOW

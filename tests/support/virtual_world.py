@@ -92,7 +92,8 @@ class VirtualWorld:
     async def approve_all(self) -> int:
         """Approve what is held, as an operator would; returns how many plans there were."""
         now = self.clock.now()
-        held = [each for each in await self.ledger.plans() if each.approved_until is None or each.approved_until <= now]
+        plans = [each for each in await self.ledger.plans() if each.remaining]
+        held = [each for each in plans if each.approved_until is None or each.approved_until <= now]
         for each in held:
             await self.ledger.approve_plan(each.plan_id, by="test", reason="test", now=now, until=now + WINDOW)
         return len(held)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from refreshd.core import backoff
+from refreshd.core import backoff, timing
 from refreshd.core import conversation as conversations
 from refreshd.core.agenda import Agenda
 from refreshd.core.conversation import Conversation
@@ -36,7 +36,7 @@ class Bulletin:
         if rests or self.in_hand or not self._agenda.reads_report:
             return None
         last = await self._ledger.last_report_at()
-        if last is not None and self._clock.now() - last < self._agenda.report_interval:
+        if not timing.has_passed(self._agenda.report_interval, since=last, now=self._clock.now()):
             return None
         self.in_hand = True
         return conversations.read_report(self._agenda.terms)

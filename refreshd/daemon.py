@@ -91,7 +91,12 @@ class Daemon:
                 self._deciding.attach(Ledger(pages))
                 self._address.set_result(address)
                 _log.info("serving", address=address)
-                lease = Lease(url, schema=self._settings.database_schema, on_look=lambda: self._watch.beat("lease"))
+                lease = Lease(
+                    url,
+                    schema=self._settings.database_schema,
+                    skew=policies.skew(self._settings, self._clock, on_measured=self._watch.on_skew),
+                    on_look=lambda: self._watch.beat("lease"),
+                )
                 means = RealMeans(url=url, clock=self._clock, lease=lease, transport=transport)
                 return await self._live(means, orders)
 

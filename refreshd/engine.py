@@ -53,12 +53,11 @@ class Background(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """The ledger counted, the plans that wait, and how far our clock is ahead of the database's (None: dates do not run as its do)."""
+    """The ledger counted, and the plans that wait."""
 
     totals: LedgerTotals
     deadlines: Deadlines
     plans: Sequence[HeldPlan]
-    clock_skew_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from refreshd.core import timing
 from refreshd.core.caps import GuardPolicy, allowance
 from refreshd.core.errors import DependencyDown, HeldByGuard, InputRejected, LeaseLost
 from refreshd.core.model import Term
@@ -61,16 +62,16 @@ class Feed:
 
     def _has_passed_since(self, moment: datetime | None) -> bool:
         """The interval."""
-        return moment is None or self._clock.now() - moment >= self._settings.source_interval
+        return timing.has_passed(self._settings.source_interval, since=moment, now=self._clock.now())
 
     async def read(self) -> bool:
         """Read and merge now; False when the list was not taken, which is told in the log."""
         file = self._settings.source_query_file
         if file is None:
             return True
-        term = self._leadership.term
+        now, term = self._clock.now(), self._leadership.term
         try:
-            await self._merge(file, term)
+            await self._merge(file, now, term)
         except LeaseLost:
             raise
         except TimeoutError:
@@ -91,9 +92,8 @@ class Feed:
     def _limit_seconds(self) -> float:
         return min(MOST_LIMIT_SECONDS, max(LEAST_LIMIT_SECONDS, self._settings.source_interval.total_seconds()))
 
-    async def _merge(self, file: Path, term: Term) -> None:
+    async def _merge(self, file: Path, now: datetime, term: Term) -> None:
         query = await asyncio.to_thread(_text, file)
-        now = self._clock.now()
         totals = await self._ledger.plan_totals(now=now)
         source = self._settings.source_database_url
         async with asyncio.timeout(self._limit_seconds):

@@ -198,24 +198,13 @@ class Leading:
 
     async def _count(self) -> Counted:
         ledger = self._ledger
-        skew_seconds = await self._skew()
         now = self._clock.now()
         routine_start = self._agenda.routine_start(now)
         return Counted(
             totals=await ledger.totals(now=now),
             deadlines=await ledger.deadlines(now=now, routine_start=routine_start, polling=self._agenda.polling),
             plans=await ledger.plans(),
-            clock_skew_seconds=skew_seconds,
         )
-
-    async def _skew(self) -> float | None:
-        """The database's clock is read between two looks at ours, and compared with the middle of them."""
-        if self._settings.scaled_dates is not None:
-            return None
-        asked = self._clock.now()
-        theirs = await self._ledger.clock()
-        answered = self._clock.now()
-        return ((asked - theirs) + (answered - theirs)).total_seconds() / 2
 
     def _feeding(self) -> Mapping[str, Background]:
         return {} if self._settings.source_query_file is None else {"feed": self._feed}

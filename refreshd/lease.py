@@ -15,7 +15,6 @@ successor then ends.
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -29,6 +28,8 @@ from refreshd.core.model import Term
 from refreshd.crash import Point
 from refreshd.pacing import PERMIT_SECONDS, BudgetTaken, Claim
 from refreshd.postgres import Connection, Record, Statement, connect, database_trouble
+from refreshd.skew import LIMIT, Skew
+from refreshd.skew import seconds_since_boot as _seconds
 from refreshd.sqlfiles import Queries, load_queries
 
 _log = structlog.get_logger(__name__)
@@ -37,17 +38,10 @@ TTL = timedelta(seconds=4)
 
 _AFTER_THE_END_SECONDS = 0.01
 
-_AWAKE_AND_ASLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
 
 @cache
 def _queries() -> Queries:
     return load_queries("lease")
-
-
-def _seconds() -> float:
-    """The clock of our own deadline: loop time goes on while a process is stopped (SIGSTOP), but on Linux not while the machine sleeps."""
-    return time.clock_gettime(_AWAKE_AND_ASLEEP)
 
 
 class Lease:
@@ -60,13 +54,15 @@ class Lease:
         schema: str,
         ttl: timedelta = TTL,
         holder: str | None = None,
+        skew: Skew | None = None,
         on_look: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_look` hears of each look at the lease that is over, whatever came of it."""
+        """`skew` learns the database's time, and ends us with ours. `on_look` hears of each look that is over, whatever came of it."""
         self.holder = holder or secrets.token_hex(8)
         self._url = url
         self._schema = schema
         self._ttl = ttl
+        self._skew = skew or Skew()
         self._on_look = on_look
         self._session: Connection | None = None
         self._line = asyncio.Lock()
@@ -80,31 +76,34 @@ class Lease:
 
     @property
     def term(self) -> Term:
-        """The term of our lease; raises LeaseLost when we do not lead, or cannot be sure to."""
+        """The term of our lease; raises LeaseLost when we do not lead, cannot be sure to, or may not, by our clock."""
         if self._term is None:
             raise LeaseLost("this refreshd does not lead the ledger")
         if not self.is_held:
             raise LeaseLost(f"the lease of term {self._term} was not renewed in time")
+        self._skew.require_agreement()
         return self._term
 
     async def acquire(self) -> bool:
         """Take the lease if it is free.
 
-        Raises LedgerUnavailable when the database does not answer, RowsLocked where somebody holds the lease's row.
+        Raises LedgerUnavailable when the database does not answer, RowsLocked where somebody holds the lease's row, and ClocksDisagree.
         """
         await self._ask_for_it()
         return self.is_held
 
     async def renew(self) -> None:
-        """Make it last another `ttl` from now. Raises LeaseLost when somebody else has led meanwhile."""
+        """Make it last another `ttl` from now. Raises LeaseLost when somebody else has led meanwhile, and where clocks disagree."""
         term = self._term
         if term is None:
             raise LeaseLost("this refreshd does not lead the ledger")
+        ours = self._skew.date()
         asked_at, row = await self._ask(_queries()["renew"](term=term, ttl=self._ttl))
         self._term = None if row is None else term
         self._deadline = self._deadline_from(asked_at)
-        if self._term is None:
+        if row is None:
             raise LeaseLost(f"another refreshd leads this ledger: term {term} is over")
+        self._skew.compare(ours, row["clock"])
 
     async def take_budget(self, rate_per_minute: int) -> BudgetTaken:
         """Call under this rate from now on. Raises LeaseLost when somebody else leads by now."""
@@ -224,12 +223,16 @@ class Lease:
 
     async def _ask_for_it(self) -> float:
         """Take the lease if it is free; returns how many seconds the one that was found still lasts."""
-        asked_at, row = await self._ask_past_overdue_writes(_queries()["acquire"](holder=self.holder, ttl=self._ttl))
+        ours = self._skew.date()
+        question = _queries()["acquire"](holder=self.holder, ttl=self._ttl, ours=ours, limit=LIMIT)
+        asked_at, row = await self._ask_past_overdue_writes(question)
         term, left_seconds = (None, 0.0) if row is None else (row["term"], row["left_seconds"])
         self._term = None if term is None else Term(term)
         self._deadline = self._deadline_from(asked_at)
         if self._term is not None:
             crash.reach(Point.LEASE_TAKEN)
+        if row is not None:
+            self._skew.compare(ours, row["clock"])
         return float(left_seconds)
 
     async def _ask_past_overdue_writes(self, statement: Statement) -> tuple[float, Record | None]:

@@ -128,7 +128,7 @@ async def run_once(
 
 
 async def _lead_once(settings: Settings, url: str, tally: Tally, clock: Clock) -> None:
-    lease = Lease(url, schema=settings.database_schema)
+    lease = Lease(url, schema=settings.database_schema, skew=policies.skew(settings, clock))
     try:
         if not await lease.acquire():
             raise DependencyDown(

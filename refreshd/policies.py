@@ -1,7 +1,7 @@
 """Settings as the values and the clock that the core and the edges decide by. No defaults: those are the settings' own."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from refreshd.operators import Operators, read_operators
 from refreshd.ports import Clock
 from refreshd.reconcile import PassPolicy
 from refreshd.settings import CrashPoint, Integration, ManualRefresh, Mode, ScheduleAuth, Settings
+from refreshd.skew import Skew
 from refreshd.story import StoryTerms
 
 _SCHEDULE_CREDENTIALS = {
@@ -39,6 +40,11 @@ def clock(settings: Settings) -> Clock:
     if scaled is None:
         return SystemClock()
     return ScaledClock.joined(start=scaled.start, factor=scaled.factor, since=scaled.since)
+
+
+def skew(settings: Settings, clock: Clock, *, on_measured: Callable[[timedelta], None] = lambda _: None) -> Skew:
+    """What is to be known of how this clock and the database's differ: nothing, where dates are scaled."""
+    return Skew(clock if settings.scaled_dates is None else None, on_measured=on_measured)
 
 
 def crash_point(settings: Settings) -> CrashPoint | None:

@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from datetime import timedelta
 
 import structlog
 
-from refreshd import __version__, policies
+from refreshd import __version__, policies, skew
 from refreshd.core import forecast
 from refreshd.core.breaker import Breaker
-from refreshd.core.errors import LeaseLost, LeaseRanOut, LedgerUnavailable, RefreshdError, RowsLocked, SettingsError
+from refreshd.core.errors import (
+    ClocksDisagree,
+    LeaseLost,
+    LeaseRanOut,
+    LedgerUnavailable,
+    RefreshdError,
+    RowsLocked,
+    SettingsError,
+)
 from refreshd.core.forecast import RoutineOutcome
 from refreshd.core.model import CallTrace, Pause
 from refreshd.core.plan import HeldPlan
@@ -33,11 +42,7 @@ from refreshd.web import DecidingLedger, Desk, Site
 
 _log = structlog.get_logger(__name__)
 
-_SKEW_LIMIT_SECONDS = 60.0
-"""Beyond this our dates and the application's (`inactive_since`, from Postgres' clock) no longer belong together."""
-
 _LAG_LIMIT_SECONDS = 1.0
-
 
 _NOT_TAKEN = "the client list is not taken, and the ledger keeps the old one: the log says why under source_refused"
 
@@ -106,7 +111,6 @@ class Watch:
 
     def on_totals(self, counted: Counted, again_in: float) -> None:
         self._pulse.counted(again_in)
-        self._on_skew(counted.clock_skew_seconds)
         self._totals = counted.totals
         self._plans = tuple(counted.plans)
         outcome = forecast.routine_outcome(
@@ -119,13 +123,10 @@ class Watch:
     def _rate_in_force(self) -> float:
         return self._settings.rate_per_minute if self.budget is None else self.budget.throttle.rate
 
-    def _on_skew(self, seconds: float | None) -> None:
-        self.metrics.set_clock_skew(seconds)
-        self.health.holds(Condition.CLOCK)
-        if seconds is not None and abs(seconds) > _SKEW_LIMIT_SECONDS:
-            where = "ahead of" if seconds > 0 else "behind"
-            why = f"our clock is {abs(seconds):.0f} s {where} the database's: mend the time of this host"
-            self.health.fails(Condition.CLOCK, why)
+    def on_skew(self, ahead: timedelta) -> None:
+        """Our clock was compared with the database's, as each candidate does, leader or not."""
+        self.metrics.set_clock_skew(ahead.total_seconds())
+        self.health.found(Condition.CLOCK, skew.fault(ahead))
         self._show_conditions()
 
     def on_recorded(self, error: LedgerUnavailable | RowsLocked | None) -> None:
@@ -211,6 +212,8 @@ class Watch:
         self.follow()
         if isinstance(error, LedgerUnavailable | LeaseRanOut | RowsLocked):
             self._needs.told(need, error)
+        elif isinstance(error, ClocksDisagree):
+            self._needs.served(Need.LEASE)
 
     def stands_by(self) -> None:
         """We have asked for the lease, and somebody else holds it: what a leader needs of the database is that one's business now."""
@@ -236,8 +239,6 @@ class Watch:
         self.health.become(Role.STANDBY)
         self.health.holds(Condition.CREDENTIALS)
         self._pulse.follow()
-        self.health.holds(Condition.CLOCK)
-        self.metrics.set_clock_skew(None)
         self._last_pass, self._totals, self._plans, self._pause = None, None, None, None
         self._routine, self._lapsing = None, None
         self.health.remark(PAUSE, None)

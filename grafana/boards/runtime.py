@@ -141,7 +141,7 @@ def _scrapes() -> tuple[Cell, ...]:
         id=13,
         title="Clock, against the database's",
         unit="s",
-        description="Of the copy that leads; beyond a minute dates in the ledger are wrong. Mend the time of its host.",
+        description="Of each copy; beyond a minute it does not lead. Mend the time of its host.",
     )
     settings = Saying(
         id=14,

@@ -45,7 +45,10 @@ async def connection(settings: Settings) -> AsyncIterator[postgres.Connection]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """The ledger, and the moment at which the command began: one `now` for all that it says."""
+    """The ledger, and the moment at which the command began: one `now` for all that it says and stores.
+
+    It is the database's, whatever the clock of the machine that an operator happens to sit at: an approval runs for as long as it says.
+    """
 
     settings: Settings
     ledger: Ledger
@@ -59,7 +62,10 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
     async with reached(settings) as url:
         await check_schema(url, settings)
         async with open_ledger(url, settings, size=_SESSIONS, name=_APPLICATION) as database:
-            yield Opened(settings=settings, ledger=Ledger(database), now=policies.clock(settings).now(), url=url)
+            ledger = Ledger(database)
+            scaled = settings.scaled_dates is not None
+            now = policies.clock(settings).now() if scaled else await ledger.clock()
+            yield Opened(settings=settings, ledger=ledger, now=now, url=url)
 
 
 def preview_policy(settings: Settings) -> PreviewPolicy:

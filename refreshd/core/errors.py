@@ -86,6 +86,10 @@ class LeaseRanOut(LeaseLost):
     """The database did not answer for so long that another refreshd may lead."""
 
 
+class ClocksDisagree(LeaseLost):
+    """Our dates and the database's are too far apart for anybody to work under ours; the leader is somebody else, or nobody."""
+
+
 class FlinksError(RefreshdError):
     """One call did not lead to an answer about what was asked.
 

@@ -1,4 +1,4 @@
-"""Calendar arithmetic: the vendor's window and the routine's hour. Every function takes `now`."""
+"""Calendar arithmetic: the vendor's window, the routine's hour, and what is due again. Every function takes `now`."""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
@@ -8,6 +8,14 @@ WINDOW_END = time(8)
 
 ELIGIBILITY = timedelta(days=7)
 """Without a good refresh for this long, Flinks stops refreshing a login until its user connects again (same page)."""
+
+AT_MOST_AHEAD = timedelta(minutes=1)
+"""What clocks may differ by: a date that is further in the future was made by one that was wrong."""
+
+
+def has_passed(interval: timedelta, *, since: datetime | None, now: datetime) -> bool:
+    """Whether something is due again after its interval. A date of the future would put it off for as long as a clock was wrong."""
+    return since is None or not -AT_MOST_AHEAD <= now - since < interval
 
 
 def in_vendor_window(now: datetime) -> bool:

@@ -12,7 +12,7 @@ from uuid import uuid4
 from refreshd import policies
 from refreshd.access import open_ledger
 from refreshd.core import wire
-from refreshd.core.errors import LeaseLost, RefreshdError
+from refreshd.core.errors import ClocksDisagree, LeaseLost, RefreshdError
 from refreshd.core.model import CallTrace, Credential, FetchDepth, LoginId, Operation
 from refreshd.doctor.database import Patient, queries
 from refreshd.doctor.finding import Finding, Tell, bad, good, of_error, unproven, warning
@@ -69,9 +69,15 @@ _CHECKS = (
 
 async def examine_vendor(patient: Patient, url: str, tell: Tell, probe: LoginId | None) -> None:
     schema = patient.settings.database_schema
-    lease = Lease(url, schema=schema)
+    lease = Lease(url, schema=schema, skew=policies.skew(patient.settings, patient.clock))
     async with open_ledger(url, patient.settings, size=2, name="refreshd doctor") as database:
-        if not await lease.acquire():
+        try:
+            leads = await lease.acquire()
+        except ClocksDisagree as error:
+            await lease.release()
+            tell(of_error("clock", error))
+            return
+        if not leads:
             await lease.release()
             tell(good("leader", "a daemon leads, and it alone may call Flinks: its last calls speak for the keys"))
             await _examine_trace(patient, database, tell)

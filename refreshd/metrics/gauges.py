@@ -196,7 +196,7 @@ _PROCESS = (
     ),
     Gauge(
         "refreshd_clock_skew_seconds",
-        "How far the leader's clock is ahead of the database's (negative: behind); more than a minute: mend the time of its host.",
+        "How far this clock is ahead of the database's (negative: behind); more than a minute: it does not lead; mend its host's time.",
         always(lambda state: state.clock_skew_seconds),
     ),
     Gauge("refreshd_leader", "1 while this daemon holds the lease.", always(lambda state: float(state.leading))),

@@ -19,6 +19,7 @@ from refreshd.core.errors import PlanUnknown
 from refreshd.core.model import LoginId, PlanId, PlanState
 from refreshd.core.plan import HeldPlan
 from refreshd.core.undo import UNDOING_WORDS, Undoing
+from refreshd.health import Condition
 from refreshd.inquiry import PageLedger
 from refreshd.phrases import counted
 from refreshd.web.desk import DecidingLedger, Desk, Session
@@ -123,6 +124,8 @@ class Doors:
 
     async def decide(self, request: web.Request) -> web.Response:
         session, form = await self._form(request)
+        if (wrong := self._site.health.readiness().faults.get(Condition.CLOCK)) is not None:
+            raise Refused(f"Nothing was changed, for it would be kept under a wrong date: {wrong}.")
         reason = " ".join(str(form.get("reason", "")).split())
         async with self._site.reach.ledger() as ledger:
             question = await _question(ledger, request.match_info)

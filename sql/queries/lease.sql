@@ -1,12 +1,13 @@
 -- Who leads this ledger. Here, and only here, the database's clock decides: it is the one clock that all contenders share.
 
--- name: acquire(holder, ttl)^
+-- name: acquire(holder, ttl, ours, limit)^
 -- The new term, where the lease has run out, or is ours by an answer that we never heard; otherwise NULL, and no lock is taken. With it
--- how many seconds the lease lasts that was found.
+-- how many seconds the lease lasts that was found, and what time it is. Nobody takes it whose clock (NULL: not to be compared) disagrees.
 WITH taken AS (
     UPDATE lease
     SET holder = :holder, term = term + 1, acquired_at = clock_timestamp(), expires_at = clock_timestamp() + :ttl::interval
     WHERE name = 'leader' AND (expires_at <= clock_timestamp() OR holder = :holder)
+        AND COALESCE(:ours::timestamptz BETWEEN clock_timestamp() - :limit::interval AND clock_timestamp() + :limit::interval, true)
     RETURNING term
 )
 SELECT
@@ -14,7 +15,8 @@ SELECT
     CASE WHEN isfinite(lease.expires_at)
         THEN GREATEST(0, EXTRACT(epoch FROM lease.expires_at - clock_timestamp()))
         ELSE 0
-    END::double precision AS left_seconds
+    END::double precision AS left_seconds,
+    clock_timestamp() AS clock
 FROM lease
 WHERE lease.name = 'leader';
 
@@ -34,12 +36,12 @@ WHERE lease.name = 'leader'
     AND activity.xact_start < CASE WHEN isfinite(lease.expires_at) THEN lease.expires_at ELSE transaction_timestamp() END
     AND activity.pid <> pg_backend_pid();
 
--- name: renew(term, ttl)$
--- The term, where it is still ours, even if it ran out before anybody else came.
+-- name: renew(term, ttl)^
+-- What time it is, where the term is still ours, even if it ran out before anybody else came.
 UPDATE lease
 SET expires_at = clock_timestamp() + :ttl::interval
 WHERE name = 'leader' AND term = :term
-RETURNING term;
+RETURNING clock_timestamp() AS clock;
 
 -- name: release(holder)$
 -- Lets the lease run out at once where it is this holder's, and tells those who wait.

@@ -173,3 +173,24 @@ def test_the_latest_night_is_the_one_that_began_last_over_or_not() -> None:
     assert timing.latest_night_start(four) == four
     assert timing.latest_night_start(four - timedelta(seconds=1)) == four - timedelta(days=1)
     assert timing.latest_night_start(four + timedelta(hours=12)) == four
+
+
+@pytest.mark.parametrize(
+    ("since", "due"),
+    [
+        (None, True),
+        (timedelta(minutes=-15), True),
+        (timedelta(minutes=-14), False),
+        (timedelta(), False),
+        (timedelta(minutes=1), False),
+        (timedelta(minutes=1, seconds=1), True),
+        (timedelta(days=10), True),
+    ],
+    ids=["never", "so long ago", "not so long ago", "now", "by another clock", "by a clock that was ahead", "by days"],
+)
+def test_something_is_due_after_its_interval_and_where_it_was_done_in_the_future(
+    since: timedelta | None, *, due: bool
+) -> None:
+    now = datetime(2026, 3, 2, 16, tzinfo=UTC)
+    done_at = None if since is None else now + since
+    assert timing.has_passed(timedelta(minutes=15), since=done_at, now=now) is due

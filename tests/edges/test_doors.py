@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from http import HTTPStatus
 
 import aiohttp
 import pytest
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from refreshd.clock import SystemClock
 from refreshd.core.model import Term
+from refreshd.health import Condition
 from refreshd.inquiry import PageLedger, Reach
 from refreshd.ledger import Ledger
 from refreshd.operators import Operators, operator_line, read_operators
@@ -417,3 +419,20 @@ async def test_whoever_signs_in_while_others_become_operators_is_not_let_in(
 
     monkeypatch.setattr(Operators, "knows", slowly)
     assert (await browser.sign_in())[0] == 403
+
+
+async def test_nothing_is_decided_under_a_date_of_a_clock_that_is_wrong(
+    ledger: Ledger, connection: Connection, operators: Operators
+) -> None:
+    site = with_desk(ledger, operators)
+    async with at(site) as browser:
+        await browser.sign_in()
+        csrf = await browser.csrf("/writes/pause")
+        site.health.fails(Condition.CLOCK, "our clock is 172800 s ahead of the database's")
+        status, said = await browser.post("/writes/pause", {"csrf": csrf, "reason": "stop"})
+        assert status == HTTPStatus.FORBIDDEN
+        assert "172800 s ahead" in said
+        assert await connection.fetchval("SELECT count(*) FROM decision") == 0
+
+        site.health.holds(Condition.CLOCK)
+        assert (await browser.post("/writes/pause", {"csrf": csrf, "reason": "stop"}))[0] == HTTPStatus.SEE_OTHER

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from refreshd import lease as lease_module
+from refreshd.clock import SystemClock
 from refreshd.core.errors import LeaseLost, LeaseRanOut, LedgerUnavailable, RowsLocked
 from refreshd.core.model import Term
 from refreshd.crash import Write
@@ -20,6 +21,7 @@ from refreshd.lease import Lease
 from refreshd.ledger import Ledger
 from refreshd.pacing import Budget
 from refreshd.postgres import Connection, Database, Record, Statement, connect
+from refreshd.skew import seconds_since_boot
 from refreshd.tenure import held
 from tests.support.ledger import NOW, take_lease
 from tests.support.postgres import SCHEMA
@@ -80,7 +82,7 @@ async def test_a_lease_ends_by_our_own_clock_before_it_ends_by_the_databases(
     lease = make_lease()
     await lease.acquire()
     assert lease.term
-    began = lease_module._seconds()
+    began = seconds_since_boot()
 
     monkeypatch.setattr(lease_module, "_seconds", lambda: began + TTL.total_seconds() * 7 / 8)
 
@@ -194,10 +196,10 @@ class _Stalling:
 
     async def execute(self, *_: object) -> None: ...
 
-    async def fetchrow(self, *_: object) -> Mapping[str, float]:
+    async def fetchrow(self, *_: object) -> Mapping[str, object]:
         if not self._speaks.is_set():
             await asyncio.Event().wait()
-        return {"term": 1, "left_seconds": 0.0, "granted": 1, "wait_seconds": 0.0}
+        return {"term": 1, "left_seconds": 0.0, "granted": 1, "wait_seconds": 0.0, "clock": SystemClock().now()}
 
     def terminate(self) -> None: ...
 

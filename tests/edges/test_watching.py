@@ -11,17 +11,13 @@ import pytest
 from refreshd import lease as lease_module
 from refreshd import listener as listener_module
 from refreshd.candidate import PAUSE_SECONDS
-from refreshd.core.errors import LeaseRanOut, LedgerUnavailable, RowsLocked, SettingsError
+from refreshd.core.errors import ClocksDisagree, LeaseRanOut, LedgerUnavailable, RowsLocked, SettingsError
 from refreshd.engine import Counted
 from refreshd.health import Condition, Role
 from refreshd.lag import watch_lag
-from refreshd.leading import Given, Leading
 from refreshd.lease import Lease
-from refreshd.ledger import Ledger
 from refreshd.listener import Listener
 from refreshd.migrate import MigrationStatus
-from refreshd.once import Tally
-from refreshd.pacing import Budget
 from refreshd.settings import Settings
 from refreshd.tracing import NoSpans
 from refreshd.watching import Watch
@@ -29,16 +25,6 @@ from tests.support.observed import totals
 from tests.support.virtual_loop import VirtualClock, run_virtual
 
 NOW = datetime(2026, 6, 18, 15, 0, tzinfo=UTC)
-
-
-class _Ahead:
-    """A clock that is wrong by so much."""
-
-    def __init__(self, by: timedelta) -> None:
-        self._by = by
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self._by  # noqa: TID251 - held against the database's
 
 
 def _watch() -> Watch:
@@ -64,8 +50,8 @@ async def _hours(watch: Watch, count: int, *loops: str) -> None:
             watch.beat(loop)
 
 
-def _counted(skew_seconds: float | None = None) -> Counted:
-    return Counted(totals=totals(), deadlines=watching_deadlines(), plans=(), clock_skew_seconds=skew_seconds)
+def _counted() -> Counted:
+    return Counted(totals=totals(), deadlines=watching_deadlines(), plans=())
 
 
 def watching_deadlines() -> Any:
@@ -255,52 +241,34 @@ def test_a_source_query_that_is_taken_out_of_the_settings_is_waited_for_no_more(
 # The clock ------------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("leads", [True, False])
 @pytest.mark.parametrize(("seconds", "said"), [(75.4, "75 s ahead of"), (-120.0, "120 s behind")])
 def test_a_clock_that_disagrees_with_the_databases_takes_readiness_away_until_it_is_mended(
-    seconds: float, said: str
+    seconds: float, said: str, *, leads: bool
 ) -> None:
     async def story() -> None:
         watch = _watch()
-        watch.lead()
-        watch.on_totals(_counted(seconds), 15.0)
+        watch.on_skew(timedelta(seconds=seconds))
+        if leads:
+            watch.lead()
+        watch.follow()
         assert said in watch.health.readiness().faults[Condition.CLOCK]
+        assert watch.metrics.registry.get_sample_value("refreshd_clock_skew_seconds") == seconds
         assert _late(watch) == [], "another start would not mend it"
-        watch.on_totals(_counted(0.3), 15.0)
+        watch.on_skew(timedelta(seconds=0.3))
         assert Condition.CLOCK not in watch.health.readiness().faults
 
     _played(story)
 
 
-def test_a_standby_says_nothing_of_a_skew_that_it_does_not_measure() -> None:
+def test_a_leadership_that_ends_by_our_clock_says_nothing_against_the_database() -> None:
     async def story() -> None:
         watch = _watch()
-        watch.lead()
-        watch.on_totals(_counted(300.0), 15.0)
-        watch.follow()
-        assert Condition.CLOCK not in watch.health.readiness().faults
-        assert watch.metrics.registry.get_sample_value("refreshd_clock_skew_seconds") is None
+        watch.leadership_failed(ClocksDisagree("our clock is ahead"))
+        assert watch.metrics.registry.get_sample_value("refreshd_database_up") == 1
+        assert Condition.DATABASE not in watch.health.readiness().faults
 
     _played(story)
-
-
-@pytest.mark.parametrize("by", [timedelta(minutes=10), timedelta(minutes=-10)])
-async def test_the_skew_is_measured_against_the_database(ledger: Ledger, by: timedelta) -> None:
-    anything = cast("Any", None)
-    given = Given(
-        url="", ledger=ledger, lease=anything, budget=Budget(30), transport=anything, clock=cast("Any", _Ahead(by))
-    )
-    settings = Settings.model_validate({"flinks_base_url": "http://127.0.0.1/v3"})
-    leading = Leading(settings, given, Tally(lambda _: None, lambda _: None))
-    counted = await leading._count()
-    assert counted.clock_skew_seconds == pytest.approx(by.total_seconds(), abs=60)
-
-
-def test_scaled_dates_are_not_held_against_the_database() -> None:
-    scaled = Settings.model_validate({"scaled_dates": "2026-01-05T16:00:00+00:00*720@1767628800"})
-    assert scaled.scaled_dates is not None
-    leading = object.__new__(Leading)
-    leading._settings = scaled
-    assert asyncio.run(leading._skew()) is None
 
 
 # Settings -------------------------------------------------------------------------------------------------------------------------------

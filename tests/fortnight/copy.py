@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from time import process_time
 from unittest.mock import patch
 
@@ -19,6 +19,7 @@ from refreshd.core.errors import LeaseLost
 from refreshd.core.model import Term
 from refreshd.flinks import Transport
 from refreshd.lag import watch_lag
+from refreshd.lease import first_of
 from refreshd.ledger import Ledger
 from refreshd.migrate import MigrationStatus
 from refreshd.pacing import BudgetTaken, Claim
@@ -40,6 +41,8 @@ _HEARD_AFTER_SECONDS = 0.003
 """Nobody listens in virtual time: a notification is drawn, as statement times are."""
 
 _PAUSE_SECONDS = 60.0
+_LOOK_SECONDS = 60.0
+"""Between two looks at the lease: one a second would be twelve hundred thousand a fortnight."""
 
 
 class SharedLease:
@@ -69,8 +72,9 @@ class SharedLease:
 class CopysLease:
     """One copy's side of it (`candidate.Lease`); a process that ends takes none of its lease with it."""
 
-    def __init__(self, shared: SharedLease, holder: str) -> None:
+    def __init__(self, shared: SharedLease, holder: str, on_look: Callable[[], None]) -> None:
         self.holder = holder
+        self._on_look = on_look
         self._shared = shared
         self._term: Term | None = None
         self._rate_in_force: int | None = None
@@ -83,6 +87,7 @@ class CopysLease:
         return self._term
 
     async def wait_for_turn(self, stop: asyncio.Event, woken: asyncio.Event, on_taken: Callable[[], None]) -> bool:
+        self._on_look()
         if self._shared.holder is not None:
             on_taken()
         self._term, self._rate_in_force = await self._shared.take(self.holder)
@@ -98,7 +103,9 @@ class CopysLease:
         return await self._slots.claim(slots, slot_seconds)
 
     async def hold(self, stop: asyncio.Event) -> None:
-        await stop.wait()
+        while not stop.is_set():
+            self._on_look()
+            await first_of(stop, seconds=_LOOK_SECONDS)
 
     async def release(self) -> None:
         self._term, self._slots = None, None
@@ -117,18 +124,6 @@ class Surroundings:
     pace: Pace
 
 
-class DatedLedger(Ledger):
-    """A ledger whose server keeps the virtual time, a moment behind ours."""
-
-    def __init__(self, database: Database, around: Surroundings) -> None:
-        super().__init__(database)
-        self._around = around
-
-    async def clock(self) -> datetime:
-        await super().clock()
-        return self._around.clock.now() - timedelta(seconds=self._around.pace.seconds())
-
-
 class CopysMeans:
     """`candidate.Means`."""
 
@@ -136,9 +131,13 @@ class CopysMeans:
         self.url = around.url
         self.clock = around.clock
         self.transport = around.transport
-        self.lease = CopysLease(around.lease, holder)
+        self.lease = CopysLease(around.lease, holder, self._compare_clocks)
         self._around = around
         self._watch = watch
+
+    def _compare_clocks(self) -> None:
+        """The server keeps the virtual time, a moment behind ours."""
+        self._watch.on_skew(timedelta(seconds=self._around.pace.seconds()))
 
     async def check_schema(self, settings: Settings) -> MigrationStatus:
         """Stands for the listener, too: whoever does not reach the database hears nothing from it."""
@@ -152,7 +151,7 @@ class CopysMeans:
     @asynccontextmanager
     async def open_ledger(self, settings: Settings, *, size: int, observer: Observer) -> AsyncIterator[Ledger]:
         async with self._pool(size, observer) as database:
-            yield DatedLedger(database, self._around)
+            yield Ledger(database)
 
     @asynccontextmanager
     async def _pool(self, size: int, observer: Observer) -> AsyncIterator[Database]:

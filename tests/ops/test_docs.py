@@ -318,3 +318,20 @@ def test_the_changelog_speaks_of_this_version_first_in_one_sentence_a_line() -> 
 def test_every_metric_stands_in_the_table_as_it_is() -> None:
     text = metric_table.PAGE.read_text(encoding="utf-8")
     assert metric_table.page(text) == text, "run python -m tests.support.metric_table"
+
+
+def test_dates_of_the_future_are_found_and_taken_back_by_the_statements_for_it(database_url: str) -> None:
+    look, mend = sql_of(OPERATING, "future")
+    steps = [
+        "INSERT INTO client (client_id) VALUES ('ann')",
+        "INSERT INTO client_login (client_id, login_id) SELECT 'ann', gen_random_uuid() FROM generate_series(1, 2)",
+        "UPDATE login SET routine_at = now() + interval '10 days' WHERE login_id = (SELECT login_id FROM login LIMIT 1)",
+        look,
+        mend,
+        look,
+        "SELECT login_id FROM login WHERE evidence_version = (SELECT max(evidence_version) FROM login)",
+    ]
+    *_, found, _, left, mended = asyncio.run(execute(database_url, steps))
+    assert len(found) == 1
+    assert left == []
+    assert [row["login_id"] for row in mended] == [row["login_id"] for row in found]

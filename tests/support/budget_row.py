@@ -8,6 +8,7 @@ import asyncio
 from refreshd.core.errors import LeaseLost
 from refreshd.core.model import Term
 from refreshd.pacing import PERMIT_SECONDS, Claim
+from refreshd.skew import Skew
 
 
 class BudgetRow:
@@ -50,10 +51,11 @@ class BudgetRow:
 
 
 class RowLease:
-    """A leadership that believes in itself for as long as `believes`, whatever the row says."""
+    """A leadership that believes in itself for as long as `believes`, whatever the row says, and works by a clock that `skew` knows."""
 
     def __init__(self, row: BudgetRow, term: Term) -> None:
         self.believes = True
+        self.skew = Skew()
         self._row = row
         self._term = term
 
@@ -61,6 +63,7 @@ class RowLease:
     def term(self) -> Term:
         if not self.believes:
             raise LeaseLost("this refreshd does not lead the ledger")
+        self.skew.require_agreement()
         return self._term
 
     async def claim(self, slots: int, slot_seconds: float) -> Claim:

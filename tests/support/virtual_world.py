@@ -29,10 +29,12 @@ from refreshd.settings import Settings
 from refreshd.simulator import InProcessDoor, Shares, Simulator, SimulatorConfig, company_links, populate
 from refreshd.simulator.calls import Operation
 from refreshd.simulator.institutions import Institution
+from refreshd.skew import Skew
 from tests.support.budget_row import BudgetRow
 from tests.support.in_process import Door, InProcessTransport
 from tests.support.ledger import take_lease
 from tests.support.postgres import SCHEMA, leave_as_it_is
+from tests.support.set_clock import SetClock
 from tests.support.virtual_loop import VirtualClock, busy, run_virtual, waiting_for_real
 from tests.support.world import BOREAL, SEED
 
@@ -45,10 +47,11 @@ go there."""
 
 @dataclass(kw_only=True)
 class VirtualWorld:
-    """Everything around refreshd, on one clock."""
+    """Everything around refreshd, on one clock. `host` is what refreshd takes for it, which somebody may set."""
 
     url: str
     clock: VirtualClock
+    host: SetClock
     settings: Settings
     flinks: Simulator
     company: Company
@@ -62,11 +65,15 @@ class VirtualWorld:
 
     @asynccontextmanager
     async def leading(self) -> AsyncIterator[Leading]:
-        """A leadership as a fresh process has it; the end of the block cuts it off in the middle of whatever it does."""
+        """A leadership as a fresh process has it; the end of the block cuts it off in the middle of whatever it does.
+
+        Raises ClocksDisagree.
+        """
         with busy():
             term = await take_lease(self.sql)
-        lease = self.row.take(self.settings.rate_per_minute, term)
-        loop = asyncio.get_running_loop()
+        lease, loop = self.row.take(self.settings.rate_per_minute, term), asyncio.get_running_loop()
+        lease.skew = Skew(self.host, seconds=loop.time)
+        lease.skew.compare(lease.skew.date(), self.clock.now())
         budget = Budget(self.settings.rate_per_minute, lease)
         budget.resume(await self.ledger.rate_in_force())
         given = Given(
@@ -75,7 +82,7 @@ class VirtualWorld:
             lease=lease,
             budget=budget,
             transport=InProcessTransport(self.way(InProcessDoor(self.flinks, self.clock.now, loop.time))),
-            clock=self.clock,
+            clock=self.host,
             breaker=await recalled(self.ledger, policies.fingerprints(self.settings)),
         )
         lead = Leading(self.settings, given, Tally(lambda _: None, lambda _: None))
@@ -235,7 +242,16 @@ async def _world(url: str, cast: Cast, clock: VirtualClock, ledger: Ledger, sql:
         await company.open_books()
     flinks.company_inactive(company.inactive_logins())
     settings = _settings(flinks.config, cast.settings or {})
-    return VirtualWorld(url=url, clock=clock, settings=settings, flinks=flinks, company=company, ledger=ledger, sql=sql)
+    return VirtualWorld(
+        url=url,
+        clock=clock,
+        host=SetClock(clock),
+        settings=settings,
+        flinks=flinks,
+        company=company,
+        ledger=ledger,
+        sql=sql,
+    )
 
 
 def _settings(config: SimulatorConfig, more: dict[str, object]) -> Settings:

@@ -99,7 +99,7 @@ _CLOCK = Alert(
     numbers={"seconds": "5"},
     lasts="10m",
     summary="The clocks of refreshd and Postgres differ.",
-    description="The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} off the database's: dates in the ledger are wrong.",
+    description="The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} off the database's; past a minute it cannot lead.",
     first="refreshd doctor",
     panel="refreshd-runtime?viewPanel=1",
     why="Synchronised clocks differ by milliseconds; seconds mean that one of them is not synchronised.",

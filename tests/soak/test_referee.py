@@ -86,6 +86,21 @@ async def test_a_refreshd_that_breaks_a_rule_of_the_campaign_is_found_out(
         await _one_life(database_url, patch, rate=rate, seconds=seconds)
 
 
+async def _somebody_leaves_in_the_end(database_url: str) -> None:
+    async with campaign(database_url, seed=1) as killing:
+        await killing.here.once()
+        await killing.company.leave(1)
+        await killing.promises.are_kept_in_the_end()
+
+
+@pytest.mark.slow
+async def test_a_leak_that_is_left_in_the_end_is_told_with_all_that_the_ledger_has_of_it(database_url: str) -> None:
+    with pytest.raises(AssertionError, match=r"^leaks: ") as told:
+        await _somebody_leaves_in_the_end(database_url)
+    for words in ('"active": false', '"plan": null', '"events": null', "authorize 200"):
+        assert words in str(told.value)
+
+
 # A ledger of which something is missing -------------------------------------------------------------------------------------------
 
 

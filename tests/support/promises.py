@@ -1,6 +1,7 @@
 """What must hold after each life of a refreshd that was killed, and once nobody kills it any more, by Flinks' books and by the ledger."""
 
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -67,6 +68,29 @@ HOLES = {
     "a login under a plan that is closed": UNDER_A_CLOSED_PLAN,
 }
 """What stands in no ledger, whatever has happened: of each, so many."""
+_ALL_OF = """
+    SELECT jsonb_pretty(jsonb_build_object(
+        'login', jsonb_strip_nulls(to_jsonb(login)),
+        'plan', jsonb_strip_nulls(to_jsonb(plan)),
+        'events', (
+            SELECT jsonb_agg(
+                concat_ws(' ', event.at, event.change, event.event, event.reason, event.plan_id, event.detail) ORDER BY event.event_id
+            )
+            FROM schedule_change AS event
+            WHERE event.login_id = login.login_id
+        ),
+        'calls', (
+            SELECT jsonb_agg(
+                concat_ws(' ', call.called_at, call.operation, call.http_status, call.flinks_code, call.failure) ORDER BY call.called_at
+            )
+            FROM call
+            WHERE call.login_id = login.login_id AND call.operation IN ('authorize', 'set_scheduled_refresh')
+        )
+    )) AS told
+    FROM login
+    LEFT JOIN plan ON plan.plan_id = login.plan_id
+    WHERE login.login_id = ANY ($1::text[]::uuid[])
+"""
 _LOST = """
     SELECT count(*) FROM login
     WHERE fetched_refresh_at > $1
@@ -171,13 +195,19 @@ class Promises:
 
     async def are_kept_in_the_end(self) -> None:
         """Ledger and vendor agree, and nothing is open."""
-        assert self.here.switched_on() == self.here.active, "a leak, or a client without refresh"
+        leaks, without_refresh = self.here.switched_on() - self.here.active, self.here.active - self.here.switched_on()
+        assert not leaks, f"leaks: {await self._ledgers_word_on(leaks)}"
+        assert not without_refresh, f"clients without refresh: {await self._ledgers_word_on(without_refresh)}"
         verdicts = await self.here.verdicts()
         assert {verdicts[each] for each in self.here.inactive} <= {"disabled"}
         assert {verdicts[each] for each in self.here.active} <= {"fresh", "stale"}
         assert await self.here.sql.fetchval("SELECT count(*) FROM login WHERE intent IS NOT NULL") == 0
         assert await self.here.sql.fetchval("SELECT count(*) FROM undoing WHERE planned_at IS NULL") == 0
         assert await self._of_data_still_kept(_UNFETCHED) == 0
+
+    async def _ledgers_word_on(self, login_ids: AbstractSet[str]) -> str:
+        """For who reads a failure: what the ledger has of these logins, and of the plans that they are under."""
+        return "\n".join([row["told"] for row in await self.here.sql.fetch(_ALL_OF, sorted(login_ids))])
 
     async def _of_data_still_kept(self, query: str) -> int:
         """About refreshes so young that no retention can have taken their data."""

@@ -19,8 +19,11 @@ def names_in(path: str) -> frozenset[str]:
     return frozenset(each.name for each in functions if each.name.startswith("test_"))
 
 
-def test_there_are_promises() -> None:
-    assert len(PROMISES) >= 10
+def test_there_are_promises_and_each_stands_once_and_can_be_read_alone() -> None:
+    beginnings = [row[0][:50] for row in PROMISES]
+    assert len(beginnings) >= 10
+    assert sorted(beginnings) == sorted(set(beginnings))
+    assert [each for each in beginnings if each.startswith("...")] == []
 
 
 @pytest.mark.parametrize("row", PROMISES, ids=lambda row: row[0][:60])

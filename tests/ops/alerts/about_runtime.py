@@ -221,7 +221,7 @@ PROOFS = (
                 series={"refreshd_clock_skew_seconds": "0.01x20", "refreshd_clock_skew_seconds@b": "-6x20"},
                 quiet=("9m",),
                 fires=("12m",),
-                says="The clock of 10.1.0.8:9877 is 6s off the database's: dates in the ledger are wrong.",
+                says="The clock of 10.1.0.8:9877 is 6s off the database's; past a minute it cannot lead.",
             ),
             Story(title="four seconds ahead", series={"refreshd_clock_skew_seconds": "4x60"}, quiet=("60m",)),
         ),

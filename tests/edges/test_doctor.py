@@ -15,8 +15,8 @@ from refreshd.pacing import PERMIT_SECONDS, Budget, Permit
 from refreshd.postgres import open_database
 from refreshd.simulator import FaultRule
 from tests.support.commands import Ran, refreshd, start_refreshd
-from tests.support.company import NOON, Company, company
-from tests.support.postgres import SCHEMA
+from tests.support.company import NOON, Company, company, twin
+from tests.support.postgres import SCHEMA, PostgresServer
 
 
 @pytest.fixture
@@ -25,15 +25,23 @@ def acme(database_url: str, tmp_path: Path) -> Iterator[Company]:
         yield built
 
 
+@pytest.fixture(scope="module")
+def lived_in(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    """The same after its three disables were approved and confirmed. Each test lives in a twin of it."""
+    path = tmp_path_factory.mktemp("lived_in")
+    with postgres.database(migrated=True) as url, company(url, path, logins=10, inactive=3) as built:
+        refreshd("import", str(built.clients), env=built.env)
+        refreshd("once", env=built.env)
+        plan_id = json.loads(refreshd("plans", "--json", env=built.env).out)[0]["plan_id"]
+        refreshd("approve", plan_id, "--reason", "looked at it", env=built.env)
+        assert refreshd("once", env=built.env).code == 0
+        yield built
+
+
 @pytest.fixture
-def disabled(acme: Company) -> Company:
-    """The same after its three disables were approved and confirmed."""
-    refreshd("import", str(acme.clients), env=acme.env)
-    refreshd("once", env=acme.env)
-    plan_id = json.loads(refreshd("plans", "--json", env=acme.env).out)[0]["plan_id"]
-    refreshd("approve", plan_id, "--reason", "looked at it", env=acme.env)
-    assert refreshd("once", env=acme.env).code == 0
-    return acme
+def disabled(lived_in: Company, postgres: PostgresServer) -> Iterator[Company]:
+    with postgres.copy_of(lived_in.database_url) as url, twin(lived_in, url) as built:
+        yield built
 
 
 def found(ran: Ran) -> dict[str, str]:

@@ -18,7 +18,7 @@ from refreshd.core import conversation as conversations
 from refreshd.core import wire
 from refreshd.core.conversation import Conversation, Kind, Step
 from refreshd.core.effects import Confirmed, Effect, Refused
-from refreshd.core.errors import CredentialRefused, FlinksError, FlinksThrottled, RowsLocked
+from refreshd.core.errors import CallAbandoned, CredentialRefused, FlinksError, FlinksThrottled, RowsLocked
 from refreshd.core.guard import GuardedChange
 from refreshd.core.model import PassId, Report
 from refreshd.core.turn import Turn, advance, fail
@@ -30,6 +30,9 @@ from refreshd.waiting import Task
 from refreshd.work import WorkQueue
 
 _log = structlog.get_logger(__name__)
+
+PERMIT_WAIT_SECONDS = 60.0
+"""So long is another permit waited for with work in hand. While Flinks wants a longer rest, what was drawn is let go of, and drawn anew."""
 
 RELEASED_REST = timedelta(hours=6)
 PREDECESSORS_DAY = timedelta(days=1)
@@ -122,9 +125,7 @@ class Dispatcher:
 
     async def _call(self, conversation: Conversation, permit: Permit) -> wire.VendorAnswer:
         pass_id = self._queue.pass_id
-        await (
-            permit.fresh()
-        )  # a slow ledger has made it void: the wait for another one is neither the connection's nor without a look
+        await _renewed(permit)
         if conversation.step is not Step.SET:
             request = conversations.request(conversation)
             return await self._reader.call(request, permit, attempt=conversation.tries, pass_id=pass_id)
@@ -212,6 +213,21 @@ class Dispatcher:
         _log.error(
             "settings_suspected", released=count, hint="check REFRESHD_FLINKS_BASE_URL and REFRESHD_FLINKS_CUSTOMER_ID"
         )
+
+
+async def _renewed(permit: Permit) -> None:
+    """A slow ledger may have made it void: the wait for another one comes before the limit of the call begins, and ends with a look.
+
+    Raises CallAbandoned where none comes in time.
+    """
+    limit = asyncio.timeout(PERMIT_WAIT_SECONDS)
+    try:
+        async with limit:
+            await permit.fresh()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise CallAbandoned("not sent: no other permit came in time") from None
 
 
 def _narrate(conversation: Conversation, turn: Turn) -> None:

@@ -47,6 +47,10 @@ async def _reject(world: VirtualWorld, _: LoginId) -> None:
     await world.ledger.reject_plan(plan.plan_id, by="ann@desk", reason="half an export", now=world.clock.now())
 
 
+async def _throttle(world: VirtualWorld, _: LoginId) -> None:
+    world.budget.throttled(timedelta(hours=1), asyncio.get_running_loop().time())
+
+
 async def _nothing(_world: VirtualWorld, _login_id: LoginId) -> None:
     pass
 
@@ -64,6 +68,27 @@ async def _sent_in_ten_minutes(world: VirtualWorld, meanwhile: Meanwhile) -> int
         await asyncio.sleep(timedelta(minutes=10).total_seconds())
     world.rules_were_kept()
     return world.calls(Operation.SET_SCHEDULED_REFRESH)
+
+
+def test_what_is_in_hand_while_flinks_wants_a_long_rest_is_let_go_of_and_sent_after_it(database_url: str) -> None:
+    """A call that waited for its permit for the whole of the rest would be taken for one that is stuck, and the daemon for dead."""
+
+    async def story(world: VirtualWorld) -> None:
+        async with world.leading() as leading:
+            await until(lambda: _a_plan_waits(world))
+
+            _is_slow(world, _throttle)
+            await world.approve_all()
+            leading.engine.trigger()
+            await asyncio.sleep(timedelta(minutes=2).total_seconds())
+            events = "SELECT string_agg(event, ' ' ORDER BY event_id) FROM schedule_change WHERE intent_id IS NOT NULL"
+            assert await world.sql.fetchval(events) == "intended sent failed"
+            assert not leading.queue.busy
+            await asyncio.sleep(timedelta(hours=1).total_seconds())
+        world.rules_were_kept()
+        assert world.calls(Operation.SET_SCHEDULED_REFRESH) == 1
+
+    play(database_url, Cast(start=NOON, active=4, inactive=1), story)
 
 
 @pytest.mark.parametrize(("meanwhile", "sent"), [(_nothing, 1), (_come_back, 0), (_pause, 0), (_reject, 0)])

@@ -60,6 +60,8 @@ class VirtualWorld:
     row: BudgetRow = field(default_factory=BudgetRow)
     way: Callable[[Door], Door] = lambda door: door
     """What lies between refreshd and Flinks."""
+    budget: Budget = field(init=False)
+    """Of whoever leads, or led last."""
 
     # refreshd -----------------------------------------------------------------------------------------------------------------------
 
@@ -74,13 +76,13 @@ class VirtualWorld:
         lease, loop = self.row.take(self.settings.rate_per_minute, term), asyncio.get_running_loop()
         lease.skew = Skew(self.host, seconds=loop.time)
         lease.skew.compare(lease.skew.date(), self.clock.now())
-        budget = Budget(self.settings.rate_per_minute, lease)
-        budget.resume(await self.ledger.rate_in_force())
+        self.budget = Budget(self.settings.rate_per_minute, lease)
+        self.budget.resume(await self.ledger.rate_in_force())
         given = Given(
             url=self.url,
             ledger=self.ledger,
             lease=lease,
-            budget=budget,
+            budget=self.budget,
             transport=InProcessTransport(self.way(InProcessDoor(self.flinks, self.clock.now, loop.time))),
             clock=self.host,
             breaker=await recalled(self.ledger, policies.fingerprints(self.settings)),

@@ -5,6 +5,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -14,9 +15,16 @@ import typer
 import refreshd
 from refreshd.cli import app
 from refreshd.core.caps import HoldReason
+from refreshd.core.effects import Confirmed
+from refreshd.core.judge import judge
+from refreshd.core.model import Change, Report, ReportCard, Term, VerdictName
+from refreshd.ledger import Ledger
+from refreshd.postgres import Connection
 from tests.support import metric_table
+from tests.support.builders import JUDGE
 from tests.support.documents import ROOT, Document, document, documents, unknown_names
 from tests.support.judgements import judgements
+from tests.support.ledger import DAY, link, login_id
 from tests.support.postgres import SCHEMA
 
 ALL = documents()
@@ -320,18 +328,79 @@ def test_every_metric_stands_in_the_table_as_it_is() -> None:
     assert metric_table.page(text) == text, "run python -m tests.support.metric_table"
 
 
-def test_dates_of_the_future_are_found_and_taken_back_by_the_statements_for_it(database_url: str) -> None:
+DATED = (
+    "routine_at",
+    "cached_call_at",
+    "flag_seen_at",
+    "answered_at",
+    "confirmed_off_at",
+    "maybe_off_since",
+    "intended_at",
+    "manual_at",
+    "not_before",
+    "change_not_before",
+)
+"""What refreshd decides by, of the dates of a login that it writes itself."""
+
+
+@pytest.mark.parametrize("column", DATED)
+def test_dates_of_the_future_are_found_and_taken_back_by_the_statements_for_it(database_url: str, column: str) -> None:
     look, mend = sql_of(OPERATING, "future")
+    beside = {
+        "flag_seen_at": ", flag = 'off'",
+        "intended_at": ", intent = 'disable', intent_id = 1, intent_reason = 'flag_on', intent_plan_id = 'a'",
+    }
+    at = f"{column} = now() + interval '10 days'{beside.get(column, '')}"
     steps = [
         "INSERT INTO client (client_id) VALUES ('ann')",
         "INSERT INTO client_login (client_id, login_id) SELECT 'ann', gen_random_uuid() FROM generate_series(1, 2)",
-        "UPDATE login SET routine_at = now() + interval '10 days' WHERE login_id = (SELECT login_id FROM login LIMIT 1)",
+        f"UPDATE login SET {at} WHERE login_id = (SELECT login_id FROM login LIMIT 1)",  # noqa: S608 - the names above
         look,
         mend,
         look,
-        "SELECT login_id FROM login WHERE evidence_version = (SELECT max(evidence_version) FROM login)",
+        "SELECT * FROM login WHERE evidence_version = (SELECT max(evidence_version) FROM login)",
+        "SELECT now() AS now",
     ]
-    *_, found, _, left, mended = asyncio.run(execute(database_url, steps))
+    *_, found, _, left, mended, [clock] = asyncio.run(execute(database_url, steps))
     assert len(found) == 1
     assert left == []
     assert [row["login_id"] for row in mended] == [row["login_id"] for row in found]
+    assert mended[0][column] is None or mended[0][column] <= clock["now"]
+
+
+async def test_a_login_that_was_confirmed_off_in_the_future_leaks_again_once_its_dates_are_taken_back(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    _, mend = sql_of(OPERATING, "future")
+    gone = login_id(1)
+    await link(connection, "ann", gone, active=False)
+    now = await connection.fetchval("SELECT clock_timestamp()")
+    off = Confirmed(login_id=gone, change=Change.DISABLE, confirmed_at=now + 10 * DAY)
+    await ledger.record([], [off], term=term)
+
+    await connection.execute(mend)
+
+    [evidence] = await ledger.evidence_due(now=now, limit=10)
+    assert judge(evidence, JUDGE, now).name is VerdictName.DISABLED
+    later = now + timedelta(minutes=15)
+    card = ReportCard(login_id=gone, attempted_at=None, state=None, code=None)
+    await ledger.record_report(Report(read_at=later, cards=(card,)), term=term)
+    [evidence] = await ledger.evidence_due(now=later, limit=10)
+    assert judge(evidence, JUDGE, later).reason == "flag_came_back"
+
+
+async def test_what_was_seen_on_after_it_was_confirmed_off_stays_later_when_both_dates_are_taken_back(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    _, mend = sql_of(OPERATING, "future")
+    gone = login_id(1)
+    await link(connection, "ann", gone, active=False)
+    now = await connection.fetchval("SELECT clock_timestamp()")
+    off = Confirmed(login_id=gone, change=Change.DISABLE, confirmed_at=now + 10 * DAY)
+    await ledger.record([], [off], term=term)
+    await connection.execute("UPDATE login SET flag = 'on', flag_seen_at = confirmed_off_at + interval '1 hour'")
+
+    await connection.execute(mend)
+
+    [evidence] = await ledger.evidence_due(now=now, limit=10)
+    assert judge(evidence, JUDGE, now).reason == "flag_came_back"

@@ -57,7 +57,8 @@ class Confirmed:
 class ChangeFailed:
     """A change was sent and not confirmed; the intent stays open and is tried again not before the given time.
 
-    `unexpected`: it speaks against the whole plan (`core.canary`), not only against the moment.
+    `unexpected`: it speaks against the whole plan (`core.canary`), not only against the moment. `over`: what was marked as sent can take no
+    effect any more, for Flinks has answered it, or no byte of it left; where it is not, it may come late.
     """
 
     login_id: LoginId
@@ -68,6 +69,7 @@ class ChangeFailed:
     attempts: int
     not_before: datetime
     unexpected: bool = False
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

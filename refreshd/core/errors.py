@@ -93,10 +93,12 @@ class ClocksDisagree(LeaseLost):
 class FlinksError(RefreshdError):
     """One call did not lead to an answer about what was asked.
 
-    `reason` is one of the label values of `refreshd_flinks_request_failures_total`.
+    `reason` is one of the label values of `refreshd_flinks_request_failures_total`. `left`: bytes of it may have gone out; whoever sends
+    knows better, and says so.
     """
 
     reason = "server"
+    left = True
 
     def __init__(self, message: str, *, hint: str = "", status: int | None = None, code: str | None = None) -> None:
         super().__init__(message[:MESSAGE_LIMIT], hint=hint)
@@ -116,6 +118,7 @@ class CallAbandoned(FlinksError):
     """The call was given up before a byte left: what was decided is not wanted any more. `reason` is never counted."""
 
     reason = "client"
+    left = False
 
 
 class FlinksThrottled(FlinksError):

@@ -288,4 +288,9 @@ def _change_failed(conversation: Conversation, error: FlinksError, now: datetime
         attempts=conversation.attempts,
         not_before=later,
         unexpected=conversation.step is Step.SET and canary.is_unexpected(error),
+        over=conversation.step is Step.SET and _is_over(error),
     )
+
+
+def _is_over(error: FlinksError) -> bool:
+    return not error.left or error.code is not None or isinstance(error, CredentialRefused | FlinksThrottled)

@@ -74,6 +74,7 @@ class FlinksConnection:
         try:
             facts, outcome = await self._exchange(request, headers, departure)
         except FlinksError as error:
+            error.left = departure.has_left
             tell(None, error.reason)
             raise
         except asyncio.CancelledError:

@@ -102,6 +102,7 @@ class Effects:
             codes=[storable(each.code) for each in failures],
             attempts=[each.attempts for each in failures],
             not_befores=[each.not_before for each in failures],
+            overs=[each.over for each in failures],
             term=term,
         )
 

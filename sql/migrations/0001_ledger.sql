@@ -225,6 +225,8 @@ CREATE TABLE schedule_change (
     term bigint,
     code text,
     detail text,
+    -- failed only: what was sent can take no effect any more, for Flinks has answered it, or no byte of it left
+    over boolean NOT NULL DEFAULT false CHECK (NOT over OR event = 'failed'),
     CHECK ((event IN ('intended', 'sent', 'withdrawn')) <= (intent_id IS NOT NULL))
 );
 

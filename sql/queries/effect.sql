@@ -5,6 +5,8 @@
 -- Authorizes were answered. What Flinks did not say leaves what is stored, and so does what it said before the newest word: the end of
 -- a fetch records its Authorize once more. One that is on is not off by an unanswered change of ours. One that turns off may be: a disable
 -- that nobody heard an answer to (its sender was frozen, or waited no longer) may have come late, after an enable or a word that it is on.
+-- Each one that was sent ends as confirmed or as failed and over, and those that did not are such; a token that could not be had for one
+-- is a failure, too, and the end of none.
 -- A week is longer than a connection outlives a sleeping host, and than a routine needs to come round; after that it was somebody else.
 WITH given AS (
     SELECT
@@ -20,7 +22,7 @@ WITH given AS (
         given.seen_at >= COALESCE(login.answered_at, '-infinity') AS answers,
         CASE WHEN given.flag = 'off' AND login.flag <> 'off' THEN (
             SELECT count(*) FILTER (WHERE event.event = 'sent')
-                > count(*) FILTER (WHERE event.event = 'confirmed' OR (event.event = 'failed' AND event.code IS NOT NULL))
+                > count(*) FILTER (WHERE event.event = 'confirmed' OR event.over)
             FROM schedule_change AS event
             WHERE event.login_id = login.login_id AND event.change = 'disable' AND event.at > given.seen_at - interval '7 days'
         ) ELSE false END AS turned_off_late
@@ -192,28 +194,28 @@ SET confirmed_off_at = NULL,
 FROM locked
 WHERE login.login_id = locked.login_id;
 
--- name: failed_changes(login_ids, changes, failed_ats, errors, codes, attempts, not_befores, term)!
+-- name: failed_changes(login_ids, changes, failed_ats, errors, codes, attempts, not_befores, overs, term)!
 -- Changes were sent and not confirmed; the intents stay open.
 WITH given AS (
-    SELECT each.login_id, each.change, each.failed_at, each.error, each.code, each.attempts, each.not_before
+    SELECT each.login_id, each.change, each.failed_at, each.error, each.code, each.attempts, each.not_before, each.over
     FROM unnest(
         :login_ids::uuid[], :changes::text[], :failed_ats::timestamptz[], :errors::text[], :codes::text[], :attempts::integer[],
-        :not_befores::timestamptz[]
-    ) AS each (login_id, change, failed_at, error, code, attempts, not_before)
+        :not_befores::timestamptz[], :overs::boolean[]
+    ) AS each (login_id, change, failed_at, error, code, attempts, not_before, over)
 ), locked AS (
     SELECT
         login.login_id, login.intent IS NOT DISTINCT FROM given.change AS open, login.intent_id, login.intent_reason, login.intent_plan_id,
-        given.change, given.failed_at, given.error, given.code, given.attempts, given.not_before
+        given.change, given.failed_at, given.error, given.code, given.attempts, given.not_before, given.over
     FROM login
     JOIN given ON given.login_id = login.login_id
     ORDER BY login.login_id
     FOR NO KEY UPDATE OF login
 ), event AS (
-    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, term, code, detail)
+    INSERT INTO schedule_change (login_id, change, event, intent_id, at, reason, plan_id, term, code, detail, over)
     SELECT
         locked.login_id, locked.change, 'failed', CASE WHEN locked.open THEN locked.intent_id END, locked.failed_at,
         CASE WHEN locked.open THEN locked.intent_reason ELSE 'unasked' END, CASE WHEN locked.open THEN locked.intent_plan_id END,
-        :term, locked.code, locked.error
+        :term, locked.code, locked.error, locked.over
     FROM locked
 )
 UPDATE login

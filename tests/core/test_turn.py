@@ -21,6 +21,7 @@ from tests.support.vendor import (
     THROTTLED,
     UNKNOWN_LOGIN,
     UNREACHABLE,
+    UNREADABLE,
     WAIT_A_BIT,
     Outcome,
     authorized,
@@ -235,6 +236,33 @@ def test_each_failed_try_of_a_change_is_an_event_of_its_own() -> None:
     assert all(call.turn.trouble is UNREACHABLE for call in talk.calls)
 
 
+def _no_connection() -> FlinksUnreachable:
+    error = FlinksUnreachable("no connection", reason="connect")
+    error.left = False
+    return error
+
+
+@pytest.mark.parametrize(
+    ("outcome", "over"),
+    [
+        (coded("RETRY_LATER"), True),
+        (UNKNOWN_LOGIN, True),
+        (THROTTLED, True),
+        (CredentialRefused("no FlinksCode", status=403), True),
+        (CallAbandoned("not sent"), True),
+        (_no_connection(), True),
+        (UNREACHABLE, False),
+        (FlinksUnreachable("a gateway's 502", reason="server", status=502), False),
+        (UNREADABLE, False),
+    ],
+    ids=lambda each: str(each)[:40],
+)
+def test_what_may_still_take_effect_is_told_from_what_was_answered_or_never_left(
+    outcome: Outcome, *, over: bool
+) -> None:
+    assert failure(turned(CHANGE, outcome)).over is over
+
+
 def test_a_code_that_is_no_refusal_is_a_failed_try_of_a_change() -> None:
     turn = turned(CHANGE, coded("RETRY_LATER"))
     assert failure(turn).code == "RETRY_LATER"
@@ -272,6 +300,12 @@ def test_a_change_for_which_no_token_can_be_had_is_put_off_although_it_was_not_s
     change = conversations.set_schedule(guarded(), terms, attempts=0)
     talk = told(change, UNREACHABLE, UNREACHABLE, UNREACHABLE)
     assert [type(effect) for effect in talk.effects] == [ChangeFailed]
+
+
+def test_a_token_that_is_denied_ends_no_change_that_was_sent_before() -> None:
+    terms = replace(TERMS, schedule_credential=Credential.AUTHORIZE_TOKEN)
+    change = conversations.set_schedule(guarded(), terms, attempts=0)
+    assert not failure(turned(change, THROTTLED)).over
 
 
 # The report is read -----------------------------------------------------------------------------------------------------------------

@@ -269,6 +269,17 @@ async def test_a_call_without_an_answer_leaves_a_trace_too(
     assert (trace.request_id, trace.body) == (REQUEST_ID, {})
 
 
+@pytest.mark.parametrize("asked_leave", [0, 1], ids=["no connection was made", "the answer did not come"])
+async def test_a_call_without_an_answer_says_whether_bytes_of_it_may_have_left(
+    office: Office, played: Wire, asked_leave: int
+) -> None:
+    played.asks_leave = asked_leave
+    played.answer = FlinksUnreachable("hung", reason="timeout")
+    with pytest.raises(FlinksUnreachable) as caught:
+        await office.call(AUTHORIZE)
+    assert caught.value.left is bool(asked_leave)
+
+
 async def test_a_call_that_is_cut_off_by_a_stop_leaves_a_trace(office: Office, played: Wire) -> None:
     played.hangs = True
     with pytest.raises(TimeoutError):

@@ -28,7 +28,10 @@ TIMED_OUT = ChangeFailed(
     attempts=0,
     not_before=SENT,
 )
-REFUSED = replace(TIMED_OUT, error="Flinks says RETRY_LATER", code="RETRY_LATER")
+REFUSED = replace(TIMED_OUT, error="Flinks says RETRY_LATER", code="RETRY_LATER", over=True)
+THROTTLED = replace(TIMED_OUT, error="SetScheduledRefresh answered 429: too many requests", over=True)
+NEVER_LEFT = replace(TIMED_OUT, error="not sent: no other permit came in time", over=True)
+NO_TOKEN = replace(TIMED_OUT, error="GenerateAuthorizeToken answered 429: too many requests")
 DISABLED = Confirmed(login_id=GONE, change=Change.DISABLE, confirmed_at=SENT + timedelta(minutes=1))
 ENABLED = Confirmed(login_id=GONE, change=Change.ENABLE, confirmed_at=BACK + timedelta(minutes=1))
 
@@ -161,8 +164,42 @@ async def test_once_it_is_on_again_nothing_is_left_of_the_doubt(story: Story) ->
     assert (await story.evidence()).maybe_off_since is None
 
 
-@pytest.mark.parametrize("answers", [(DISABLED,), (REFUSED, DISABLED)], ids=["done", "not now, then done"])
-async def test_somebody_elses_switch_is_left_alone_where_each_disable_was_answered(
+async def test_a_token_that_could_not_be_had_is_no_answer_to_the_disable_before_it(story: Story) -> None:
+    await story.leave_and_send(SENT)
+    await story.takeover()
+    await story.hear(NO_TOKEN)
+    await story.send_again(SENT + timedelta(seconds=30), DISABLED)
+    await story.come_back(BACK, ENABLED)
+
+    await story.hear(OFF)
+
+    assert await story.reason() == "disabled_by_refreshd"
+
+
+@pytest.mark.parametrize("first", [TIMED_OUT, None], ids=["timed out", "killed"])
+async def test_of_two_tries_the_one_that_was_not_answered_may_come_late(story: Story, first: Effect | None) -> None:
+    await story.leave_and_send(SENT, *([first] if first else []))
+    await story.send_again(SENT + timedelta(seconds=30), THROTTLED)
+    await story.send_again(SENT + timedelta(seconds=60), DISABLED)
+    await story.come_back(BACK, ENABLED)
+
+    await story.hear(OFF)
+
+    assert await story.reason() == "disabled_by_refreshd"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (DISABLED,),
+        (REFUSED, DISABLED),
+        (THROTTLED, DISABLED),
+        (NEVER_LEFT, DISABLED),
+        (THROTTLED, NEVER_LEFT, DISABLED),
+    ],
+    ids=["done", "not now", "too many requests", "it never left", "both"],
+)
+async def test_somebody_elses_switch_is_left_alone_where_each_disable_was_answered_or_never_left(
     story: Story, answers: Sequence[Effect]
 ) -> None:
     first, *rest = answers

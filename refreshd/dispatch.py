@@ -31,8 +31,9 @@ from refreshd.work import WorkQueue
 
 _log = structlog.get_logger(__name__)
 
-PERMIT_WAIT_SECONDS = 60.0
-"""So long is another permit waited for with work in hand. While Flinks wants a longer rest, what was drawn is let go of, and drawn anew."""
+PERMIT_WAIT_SECONDS = 150.0
+"""So long is another permit waited for with work in hand: for two, at one call a minute. While Flinks wants a longer rest, what was drawn
+is let go of, and drawn anew."""
 
 RELEASED_REST = timedelta(hours=6)
 PREDECESSORS_DAY = timedelta(days=1)

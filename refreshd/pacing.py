@@ -44,7 +44,6 @@ _SLOTS_UNNAMED = 5
 PERMIT_SECONDS = 1.0
 """A permit older than this is void: permits must not pile up while the vendor hangs, and then go out together."""
 
-
 _CLAIMED_AHEAD_SECONDS = 0.25
 """Slots shorter than this are claimed several at a time."""
 
@@ -113,10 +112,13 @@ class Permit:
         if self._is_spent:
             message = "a permit that was spent is not made good again"
             raise PermitMisusedError(message)
+        # Once: a look may outlast a permit, and one at each of them would send nothing while the ledger is slow.
+        look = self._look_again
         while not self.is_fresh:
             self.taken_at_seconds = (await self._budget.permit()).taken_at_seconds
-            if self._look_again is not None:
-                await self._look_again()
+            if look is not None:
+                await look()
+                look = None
         return self
 
     def but_look_again(self, look: Callable[[], Awaitable[None]]) -> None:

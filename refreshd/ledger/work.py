@@ -70,9 +70,10 @@ class WorkQueries:
         return look
 
     async def look_again(self, login_id: LoginId, change: Change, *, now: datetime) -> Withdrawn | None:
-        if await self._database.value(self._work["is_paused"]()):
+        found = await self._database.row(self._work["intended_unless_paused"](login_id=login_id, change=change.value))
+        if found is not None and found["is_paused"]:
             raise _paused()
-        return _look(await self._database.row(self._work["intended"](login_id=login_id, change=change.value)), now)
+        return _look(found, now)
 
     async def withdraw(self, login_id: LoginId, *, reason: str, now: datetime, term: Term) -> None:
         async with fenced(self._database, term, Write.WITHDRAW) as session:
@@ -106,7 +107,7 @@ class WorkQueries:
 
 def _look(row: Record | None, now: datetime) -> Withdrawn | None:
     """What the guard says of an intent as it is now; one that is gone was withdrawn by somebody."""
-    if row is None:
+    if row is None or row["login_id"] is None:
         return Withdrawn(reason="it is not intended any more")
     due = rows.due_change(row)
     look = guard.second_look(due.intent, due.evidence, now)

@@ -57,11 +57,6 @@ SELECT login.active
 FROM login
 WHERE login.login_id = :login_id;
 
--- name: is_paused()$
--- Whether an operator has stopped all vendor writes.
-SELECT paused_at IS NOT NULL
-FROM pause;
-
 -- name: lock_to_send(login_id)$
 -- Whether writes are paused. Where they are not, the login is locked, and nobody pauses, until the change is marked as sent: whoever
 -- decides about a login locks it too, so what is read of it after this holds until then.
@@ -85,6 +80,12 @@ LEFT JOIN locked ON true;
 SELECT *
 FROM login_evidence
 WHERE login_id = :login_id AND intent = :change;
+
+-- name: intended_unless_paused(login_id, change)^
+-- Likewise, beside whether writes are paused; all but that is NULL where there is no such intent any more.
+SELECT pause.paused_at IS NOT NULL AS is_paused, login_evidence.*
+FROM pause
+LEFT JOIN login_evidence ON login_evidence.login_id = :login_id AND login_evidence.intent = :change;
 
 -- name: mark_sent(login_id, now, pass_id, term)!
 -- From here on the login may be off by us until an answer says otherwise, and one that is about to be switched on is not confirmed off

@@ -1,8 +1,9 @@
 """A ledger so slow that a permit is void before the work is in hand: what was decided is looked at again after the wait for another one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from typing import ParamSpec, TypeVar
 
 import pytest
 
@@ -15,6 +16,9 @@ from tests.support.virtual_world import Cast, VirtualWorld, play, until
 pytestmark = pytest.mark.slow
 
 NOON = datetime(2026, 1, 5, 16, tzinfo=UTC)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Meanwhile = Callable[[VirtualWorld, LoginId], Awaitable[None]]
 
@@ -80,7 +84,7 @@ def test_what_is_in_hand_while_flinks_wants_a_long_rest_is_let_go_of_and_sent_af
             _is_slow(world, _throttle)
             await world.approve_all()
             leading.engine.trigger()
-            await asyncio.sleep(timedelta(minutes=2).total_seconds())
+            await asyncio.sleep(timedelta(minutes=4).total_seconds())
             events = "SELECT string_agg(event, ' ' ORDER BY event_id) FROM schedule_change WHERE intent_id IS NOT NULL"
             assert await world.sql.fetchval(events) == "intended sent failed"
             assert not leading.queue.busy
@@ -89,6 +93,28 @@ def test_what_is_in_hand_while_flinks_wants_a_long_rest_is_let_go_of_and_sent_af
         assert world.calls(Operation.SET_SCHEDULED_REFRESH) == 1
 
     play(database_url, Cast(start=NOON, active=4, inactive=1), story)
+
+
+def test_a_ledger_that_is_slow_at_every_look_delays_what_is_wanted_and_keeps_nothing(database_url: str) -> None:
+    """A look makes void the permit that it comes after: one look, not one a permit."""
+
+    async def story(world: VirtualWorld) -> None:
+        look, active = world.ledger.look_again, world.ledger.is_active
+        world.ledger.look_again = _slowed(look)  # type: ignore[method-assign]
+        world.ledger.is_active = _slowed(active)  # type: ignore[method-assign]
+        assert await _sent_in_ten_minutes(world, _nothing) == 1
+        assert world.calls(Operation.AUTHORIZE) >= len(world.active)
+
+    play(database_url, Cast(start=NOON, active=4, inactive=1), story)
+
+
+def _slowed(ask: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[None, None, T]]:
+    async def slowly(*args: P.args, **kwargs: P.kwargs) -> T:
+        found = await ask(*args, **kwargs)
+        await asyncio.sleep(PERMIT_SECONDS + 0.1)
+        return found
+
+    return slowly
 
 
 @pytest.mark.parametrize(("meanwhile", "sent"), [(_nothing, 1), (_come_back, 0), (_pause, 0), (_reject, 0)])

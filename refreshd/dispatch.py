@@ -22,7 +22,7 @@ from refreshd.core.errors import CallAbandoned, CredentialRefused, FlinksError, 
 from refreshd.core.guard import GuardedChange
 from refreshd.core.model import PassId, Report
 from refreshd.core.turn import Turn, advance, fail
-from refreshd.lastlook import look_again
+from refreshd.lastlook import hand_back, look_again
 from refreshd.pacing import Permit
 from refreshd.ports import Leadership, WorkLedger
 from refreshd.restraint import Restraint
@@ -116,6 +116,8 @@ class Dispatcher:
             self._note_error(conversation, error, turn)
             if isinstance(error, FlinksThrottled):
                 permit.throttled(error.retry_after)
+            if isinstance(error, CallAbandoned):
+                await hand_back(self._ledger, conversation, self._leadership.term)
         else:
             at = asyncio.get_running_loop().time()
             turn = advance(conversation, answer, self._queue.clock.now(), at)

@@ -220,6 +220,10 @@ class WorkLedger(Protocol):
         """Spend the one live Authorize of this stale episode, before the call. False: not allowed any more."""
         ...
 
+    async def unmark_manual(self, login_id: LoginId, *, term: Term) -> None:
+        """It never left: it is to be had again."""
+        ...
+
     async def record(self, traces: Sequence[CallTrace], effects: Sequence[Effect], *, term: Term) -> None:
         """One commit group: traces and effects of finished conversations, all or nothing."""
         ...

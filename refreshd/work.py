@@ -26,6 +26,7 @@ from refreshd.core.guard import GuardedChange, Withdrawn
 from refreshd.core.model import Credential, FetchDepth, Lane, LoginId, PassId
 from refreshd.core.urgency import Source
 from refreshd.lanes import Lanes
+from refreshd.lastlook import hand_back
 from refreshd.ports import Clock, DueChange, DueLogin, Leadership, WorkLedger
 from refreshd.waiting import Task, WaitingLines
 
@@ -35,7 +36,6 @@ T = TypeVar("T")
 
 _LOCKED_SECONDS = 2.0
 _LANES = {Source.SAVABLE: Lane.SAVABLE, Source.REST: Lane.REST}
-_TO_AUTHORIZE = frozenset({Step.MINT, Step.AUTHORIZE})
 
 
 class WorkQueue:
@@ -162,6 +162,7 @@ class WorkQueue:
             try:
                 if await self._may_go_on(conversation):
                     return conversation
+                await hand_back(self._ledger, conversation, self._leadership.term)
                 self._forget(conversation)
             except WritesPaused:
                 self._forget(conversation)
@@ -181,7 +182,7 @@ class WorkQueue:
             return await self._still_wanted(conversation)
         if conversation.kind is Kind.REPORT:
             return True
-        if conversation.step in _TO_AUTHORIZE and timing.in_vendor_window(self.clock.now()):
+        if conversation.step in conversations.TO_AUTHORIZE and timing.in_vendor_window(self.clock.now()):
             return False
         return await self._ledger.is_active(conversation.subject)
 

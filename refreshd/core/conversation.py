@@ -51,6 +51,10 @@ class Step(StrEnum):
     SET = "set"
 
 
+TO_AUTHORIZE = frozenset({Step.MINT, Step.AUTHORIZE})
+"""Before Flinks has let us in."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """How this installation talks to Flinks: whether Authorize wants a token, what to fetch, what proves a schedule change."""
@@ -222,6 +226,12 @@ def refreshed(conversation: Conversation, at_seconds: float) -> Conversation:
     if conversation.step is Step.FETCH and too_old and may_authorise_again(conversation):
         return authorise_again(conversation)
     return conversation
+
+
+def holds_live_authorize(conversation: Conversation) -> bool:
+    """Whether the one live Authorize of a stale episode was spent on the conversation, and has certainly not left."""
+    is_ahead = conversation.step in TO_AUTHORIZE and not conversation.token_renewed
+    return conversation.kind is Kind.MANUAL and is_ahead
 
 
 def may_authorise_again(conversation: Conversation) -> bool:

@@ -14,7 +14,7 @@ from refreshd.ledger import rows
 from refreshd.ledger.effects import Effects
 from refreshd.ledger.slices import Slice, slices
 from refreshd.ports import DueChange, DueLogin
-from refreshd.postgres import Database, Record, Session
+from refreshd.postgres import Database, Record, Session, Statement
 from refreshd.sqlfiles import load_queries
 
 
@@ -80,8 +80,14 @@ class WorkQueries:
             await session.execute(*self._work["withdraw"](login_id=login_id, detail=reason, now=now, term=term))
 
     async def mark_manual(self, login_id: LoginId, *, now: datetime, term: Term) -> bool:
+        return await self._manual(self._work["mark_manual"](login_id=login_id, now=now), term)
+
+    async def unmark_manual(self, login_id: LoginId, *, term: Term) -> None:
+        await self._manual(self._work["unmark_manual"](login_id=login_id), term)
+
+    async def _manual(self, mark: Statement, term: Term) -> bool:
         async with fenced(self._database, term, Write.MARK_MANUAL) as session:
-            return await session.fetchval(*self._work["mark_manual"](login_id=login_id, now=now)) is not None
+            return await session.fetchval(*mark) is not None
 
     async def record(self, traces: Sequence[CallTrace], effects: Sequence[Effect], *, term: Term) -> None:
         async with fenced(self._database, term, Write.RECORD) as session:

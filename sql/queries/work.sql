@@ -143,6 +143,13 @@ WHERE login_id = :login_id
     AND (manual_at IS NULL OR manual_at < refreshed_at)
 RETURNING login_id;
 
+-- name: unmark_manual(login_id)$
+-- Hands the live Authorize back that never left; nobody else has marked it since, for its login was in hand.
+UPDATE login
+SET manual_at = NULL
+WHERE login_id = :login_id
+RETURNING login_id;
+
 -- name: release_refused(since, until)$
 -- Forgets refusals recorded since then; those logins rest, and are judged again. Returns how many. What somebody has locked is forgotten
 -- with the next refusal.

@@ -150,3 +150,22 @@ def test_a_call_that_needs_a_token_needs_the_key_that_mints_it(
 ) -> None:
     terms = replace(TERMS, mints_tokens=mints, schedule_credential=credential)
     assert (terms.authorize_credentials, terms.change_credentials) == (authorize, change)
+
+
+# What was spent before it left ------------------------------------------------------------------------------------------------------
+
+MANUAL = first_call(Kind.MANUAL, TERMS)
+
+
+@pytest.mark.parametrize(
+    ("conversation", "holds"),
+    [
+        pytest.param(MANUAL, True, id="before its token"),
+        pytest.param(replace(MANUAL, step=Step.AUTHORIZE, token=TOKEN), True, id="before it is sent"),
+        pytest.param(replace(MANUAL, token_renewed=True), False, id="sent, and its token refused"),
+        pytest.param(replace(MANUAL, step=Step.FETCH, request_id="a-request"), False, id="answered"),
+        pytest.param(first_call(Kind.ROUTINE, TERMS), False, id="a cached one, which may be had every day"),
+    ],
+)
+def test_a_live_authorize_is_still_to_be_had_until_it_has_left(conversation: Conversation, *, holds: bool) -> None:
+    assert conversations.holds_live_authorize(conversation) is holds

@@ -251,6 +251,7 @@ def _of_work(ledger: Ledger) -> Mapping[str, Write]:
         "mark_sent": lambda term: ledger.mark_sent(D, Change.DISABLE, now=NOW, pass_id=None, term=term),
         "withdraw": lambda term: ledger.withdraw(E, reason="", now=NOW, term=term),
         "mark_manual": lambda term: ledger.mark_manual(A, now=NOW, term=term),
+        "unmark_manual": lambda term: ledger.unmark_manual(A, term=term),
         "record": lambda term: ledger.record([trace()], [deferral], term=term),
         "record_report": lambda term: ledger.record_report(Report(read_at=NOW, cards=()), term=term),
         "release_refused": lambda term: ledger.release_refused(since=NOW, until=LATER, term=term),

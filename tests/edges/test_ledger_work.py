@@ -186,6 +186,18 @@ async def test_a_stale_episode_has_one_live_authorize(ledger: Ledger, connection
     assert len(await ledger.due_manual(now=NOW, busy=[], limit=10)) == 1
 
 
+async def test_a_live_authorize_that_was_handed_back_is_to_be_had_again(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A)
+    await judge_all(ledger, term, active=VerdictName.STALE)
+    assert await ledger.mark_manual(A, now=NOW, term=term)
+
+    await ledger.unmark_manual(A, term=term)
+
+    assert await ledger.mark_manual(A, now=NOW, term=term)
+
+
 async def test_a_listed_login_has_no_live_authorize(ledger: Ledger, connection: Connection, term: Term) -> None:
     await link(connection, "ann", A)
     await ledger.record_report(_report(_card(A)), term=term)

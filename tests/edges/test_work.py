@@ -12,7 +12,7 @@ from refreshd.core import breaker as breakers
 from refreshd.core import wire
 from refreshd.core.agenda import Agenda
 from refreshd.core.conversation import Conversation, Kind, Step, Terms
-from refreshd.core.model import Credential, FetchDepth, LoginId, Term
+from refreshd.core.model import Credential, FetchDepth, LoginId, Term, VerdictName
 from refreshd.core.turn import advance
 from refreshd.ledger import Ledger
 from refreshd.ports import DueChange
@@ -29,6 +29,16 @@ EACH = 12
 class _Noon:
     def now(self) -> datetime:
         return NOW
+
+
+class _Day:
+    """Goes on by hand."""
+
+    def __init__(self) -> None:
+        self.date = NOW
+
+    def now(self) -> datetime:
+        return self.date
 
 
 class _Leader:
@@ -186,3 +196,26 @@ async def test_a_login_whose_row_somebody_else_holds_keeps_no_other_disable_wait
     assert task is not None
     assert task.conversation.kind is Kind.CHANGE
     assert task.conversation.login_id != login_id(1)
+
+
+@pytest.mark.parametrize("locked", [False, True])
+async def test_a_live_authorize_whose_token_the_night_overtakes_is_to_be_had_again(
+    ledger: Ledger, connection: Connection, term: Term, *, locked: bool
+) -> None:
+    """Unless somebody has locked its login, which keeps nobody waiting."""
+    await link(connection, "ann", login_id(1))
+    await judge_all(ledger, term, active=VerdictName.STALE)
+    await connection.execute("UPDATE login SET routine_at = $1", NOW)
+    day = _Day()
+    queue = WorkQueue(ledger, _Leader(term), day, replace(agenda(), manual_refresh=True))
+    assert [each.kind for each in await take_calls(queue, 1)] == [Kind.MANUAL]
+    assert not await ledger.due_manual(now=NOW, busy=[], limit=10)
+
+    day.date = NOW.replace(hour=5)
+    async with connection.transaction():
+        if locked:
+            await connection.execute("SELECT FROM login FOR UPDATE")
+        assert await queue.take() is None
+
+    assert len(await ledger.due_manual(now=NOW, busy=[], limit=10)) == (0 if locked else 1)
+    assert not queue.busy

@@ -8,10 +8,11 @@ from typing import ParamSpec, TypeVar
 import pytest
 
 from refreshd.core.guard import Withdrawn
-from refreshd.core.model import LoginId
+from refreshd.core.model import LoginId, Term
 from refreshd.pacing import PERMIT_SECONDS
+from refreshd.simulator import Rule
 from refreshd.simulator.calls import Operation
-from tests.support.virtual_world import Cast, VirtualWorld, play, until
+from tests.support.virtual_world import DAY, Cast, VirtualWorld, play, until
 
 pytestmark = pytest.mark.slow
 
@@ -125,3 +126,31 @@ def test_a_disable_that_was_marked_as_sent_waits_no_longer_than_it_is_wanted(
         assert await _sent_in_ten_minutes(world, meanwhile) == sent
 
     play(database_url, Cast(start=NOON, active=4, inactive=1), story)
+
+
+def test_a_live_authorize_that_a_long_rest_kept_from_leaving_is_made_after_it(database_url: str) -> None:
+    marked = list[LoginId]()
+
+    async def story(world: VirtualWorld) -> None:
+        world.flinks.set_stuck(min(world.active))
+        mark = world.ledger.mark_manual
+
+        async def slowly(login_id: LoginId, *, now: datetime, term: Term) -> bool:
+            allowed = await mark(login_id, now=now, term=term)
+            if not marked:
+                await _throttle(world, login_id)
+                await asyncio.sleep(PERMIT_SECONDS + 0.1)
+            marked.append(login_id)
+            return allowed
+
+        world.ledger.mark_manual = slowly  # type: ignore[method-assign]
+        async with world.leading():
+            await until(lambda: len(marked) == 1, within=4 * DAY)
+            await asyncio.sleep(timedelta(minutes=2).total_seconds())
+            assert not world.flinks.audit.breaches_by_rule[Rule.LIVE_AUTHORIZE]
+            await until(lambda: len(marked) > 1)
+            await asyncio.sleep(timedelta(hours=1).total_seconds())
+        assert world.flinks.audit.breaches_by_rule[Rule.LIVE_AUTHORIZE] == 1
+        assert len(marked) == 2, "nothing is sent twice"
+
+    play(database_url, Cast(start=NOON, active=4, inactive=0, settings={"manual_refresh": "stale"}), story)

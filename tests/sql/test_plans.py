@@ -63,6 +63,7 @@ HOT: dict[str, dict[str, object]] = {
     "work.is_active": {"login_id": login_id(1)},
     "work.mark_sent": {"login_id": login_id(1), "change": "disable", "pass_id": 1, "term": 1},
     "work.mark_manual": {"login_id": login_id(1)},
+    "work.unmark_manual": {"login_id": login_id(1)},
     "work.withdraw": {"login_id": login_id(1), "detail": "", "term": 1},
     "plan.disables": {},
     "plan.enables": {},

@@ -18,7 +18,12 @@ class Effects:
         self._canary = load_queries("canary")
 
     async def store(self, session: Session, effects: Sequence[Effect], *, term: Term) -> None:
-        """Where a login has several effects, a later one is stored after an earlier one."""
+        """Where a login has several effects, a later one is stored after an earlier one.
+
+        Plans are locked before logins, as by whoever decides about a plan.
+        """
+        if refusals := of_kind(Refused, effects):
+            await session.execute(*self._queries["lock_plans"](login_ids=[each.login_id for each in refusals]))
         for turn in _turns(effects):
             for statement in self._statements(turn, term):
                 await session.execute(*statement)

@@ -73,9 +73,19 @@ SET attempts = LEAST(locked.attempts, 32767), not_before = locked.not_before
 FROM locked
 WHERE login.login_id = locked.login_id AND login.active;
 
+-- name: lock_plans(login_ids)!
+-- Whoever rejects a plan of which these are intended has done so by now, or waits until their refusals are stored.
+SELECT plan.plan_id
+FROM plan
+WHERE plan.plan_id IN (
+    SELECT login.intent_plan_id FROM login WHERE login.login_id = ANY(:login_ids::uuid[]) AND login.intent IS NOT NULL
+)
+ORDER BY plan.plan_id
+FOR SHARE;
+
 -- name: refusals(login_ids, refused_ats, codes, not_befores)!
 -- Flinks refused these for good: the next Authorize waits. An open intent stays open: it is the weekly try, and its failure, an event of
--- its own, says when; the plan that brought it forth is done with it.
+-- its own, says when; the plan that brought it forth is done with it, unless somebody has rejected that meanwhile.
 WITH given AS (
     SELECT each.login_id, each.refused_at, each.code, each.not_before
     FROM unnest(:login_ids::uuid[], :refused_ats::timestamptz[], :codes::text[], :not_befores::timestamptz[])
@@ -91,7 +101,10 @@ WITH given AS (
 UPDATE login
 SET refused_at = locked.refused_at,
     refused_code = locked.code,
-    plan_id = CASE WHEN login.intent IS NULL THEN login.plan_id END,
+    plan_id = CASE
+        WHEN login.intent IS NULL THEN login.plan_id
+        WHEN EXISTS (SELECT FROM plan WHERE plan.plan_id = login.plan_id AND plan.state = 'rejected') THEN login.plan_id
+    END,
     attempts = 0,
     not_before = CASE WHEN login.active THEN locked.not_before END,
     evidence_version = login.evidence_version + 1,

@@ -15,7 +15,7 @@ from refreshd.core.errors import PlanUnknown
 from refreshd.core.fate import Fate
 from refreshd.core.guard import AdmittedPlan, Withdrawn
 from refreshd.core.judge import judge
-from refreshd.core.model import Change, PassId, PlanState, Term, VerdictName
+from refreshd.core.model import Change, LoginId, PassId, PlanState, Term, VerdictName
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection
 from tests.support.builders import JUDGE
@@ -120,6 +120,54 @@ async def test_a_rejection_reaches_the_member_that_flinks_refused_and_whose_week
         reason="the plan was rejected"
     )
     await held.withdraw(refused, reason="the plan was rejected", now=week, term=term)
+    await judge_by_the_rules(held, term)
+    assert not await held.candidates(Change.DISABLE, now=week, after=None, limit=10)
+
+
+async def test_a_rejection_stands_for_a_member_in_flight_that_flinks_then_refuses(held: Ledger, term: Term) -> None:
+    sent = await one_is_sent(held, term)
+    await reject(held, term)
+    await refused_by_flinks(held, sent, term)
+    await nobody_tries(held, sent, term)
+
+
+async def test_a_refusal_that_comes_in_the_moment_of_the_rejection_does_not_undo_it(
+    held: Ledger, connection: Connection, term: Term
+) -> None:
+    sent = await one_is_sent(held, term)
+    async with asyncio.TaskGroup() as group, connection.transaction():
+        await connection.execute(
+            "UPDATE plan SET state = 'rejected', rejected_at = $1, rejection_reason = 'no',"
+            " approved_at = NULL, approved_until = NULL, approval_reason = NULL",
+            NOW,
+        )
+        answered = group.create_task(refused_by_flinks(held, sent, term))
+        await asyncio.wait({answered}, timeout=0.5)
+        assert not answered.done(), "it waits for whoever rejects"
+    await nobody_tries(held, sent, term)
+
+
+async def one_is_sent(held: Ledger, term: Term) -> LoginId:
+    """The first member of the plan, approved and on its way to Flinks."""
+    await held.approve_plan(PLAN, by="bob@desk", reason="fine", now=NOW, until=NOW + DAY)
+    await judge_by_the_rules(held, term)
+    first = await held.approved_candidates(Change.DISABLE, now=NOW, limit=1)
+    await held.intend(guarded(first, outside_caps=True), now=NOW, pass_id=PassId(2), term=term)
+    assert await held.mark_sent(first[0].login_id, Change.DISABLE, now=NOW, pass_id=None, term=term) is None
+    return first[0].login_id
+
+
+async def refused_by_flinks(held: Ledger, login: LoginId, term: Term) -> None:
+    refusal = Refused(login_id=login, refused_at=NOW, code="INVALID_LOGIN", not_before=NOW + 7 * DAY)
+    await held.record([], [refusal], term=term)
+
+
+async def nobody_tries(held: Ledger, login: LoginId, term: Term) -> None:
+    """Not a week later, and not as a member of another plan."""
+    week = NOW + 7 * DAY
+    no = Withdrawn(reason="the plan was rejected")
+    assert await held.mark_sent(login, Change.DISABLE, now=week, pass_id=None, term=term) == no
+    await held.withdraw(login, reason=no.reason, now=week, term=term)
     await judge_by_the_rules(held, term)
     assert not await held.candidates(Change.DISABLE, now=week, after=None, limit=10)
 

@@ -238,11 +238,12 @@ SET CONSTRAINTS login_plan_id_fkey IMMEDIATE;
 -- name: hold_disables(now, pass_id, term, reason)^
 -- Covers all that wait to be disabled with a plan of exactly these, and has them judged again. Returns its id and how many they are: who
 -- was counted before it may have become others. Also those of which something new was heard meanwhile: left out, they would go by
--- themselves in the next pass.
+-- themselves in the next pass. Not those that Flinks has confirmed off meanwhile.
 WITH locked AS (
     SELECT login_id
     FROM login
     WHERE NOT active AND verdict IN ('leaking', 'quarantined') AND plan_id IS NULL AND intent IS NULL
+        AND (verdict_until > :now OR confirmed_off_at IS NULL OR flag = 'on' OR listed_since IS NOT NULL)
         AND (change_not_before IS NULL OR change_not_before <= :now)
     ORDER BY login_id
     FOR NO KEY UPDATE
@@ -266,11 +267,12 @@ SELECT min(held.plan_id) AS plan_id, count(*) AS logins
 FROM held;
 
 -- name: hold_enables(now, pass_id, term, reason)^
--- Likewise, all that wait to be enabled.
+-- Likewise, all that wait to be enabled, but those that have been confirmed on.
 WITH locked AS (
     SELECT login_id
     FROM login
     WHERE active AND verdict = 'drifted' AND reason = 'disabled_by_refreshd' AND plan_id IS NULL AND intent IS NULL
+        AND (verdict_until > :now OR confirmed_off_at IS NOT NULL OR maybe_off_since IS NOT NULL)
         AND (change_not_before IS NULL OR change_not_before <= :now)
     ORDER BY login_id
     FOR NO KEY UPDATE

@@ -25,7 +25,8 @@ ORDER BY verdict_until;
 
 -- name: store(login_ids, versions, names, reasons, untils, lanes, stales, error_codes, dispositions, now, term)!
 -- Each verdict goes where its evidence is still the one that was judged; elsewhere the row stays due. An active login that needs no
--- enable leaves its plan, and a reassertion ends where the login is not disabled any more: what leaks anew is for the guard to weigh.
+-- enable leaves its plan, and so does one that is disabled. A reassertion ends where the login is not disabled any more: what leaks anew
+-- is for the guard to weigh.
 WITH given AS (
     SELECT each.login_id, each.version, each.name, each.reason, each.until, each.lane, each.stale, each.error_code, each.disposition
     FROM unnest(
@@ -36,7 +37,7 @@ WITH given AS (
     SELECT
         login.login_id, given.version, given.name, given.reason, given.until, given.lane, given.stale, given.error_code,
         given.disposition, login.intent_id, login.intent_plan_id,
-        login.active AND NOT (given.name = 'drifted' AND given.reason = 'disabled_by_refreshd') AS needs_no_plan,
+        given.name = 'disabled' OR (login.active AND NOT (given.name = 'drifted' AND given.reason = 'disabled_by_refreshd')) AS needs_no_plan,
         COALESCE(login.intent_reasserts, false) AND given.name <> 'disabled' AS ends_reassertion
     FROM login
     JOIN given ON given.login_id = login.login_id AND given.version = login.evidence_version

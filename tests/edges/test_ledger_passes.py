@@ -317,6 +317,51 @@ async def test_what_was_heard_of_a_login_while_its_plan_was_weighed_does_not_tak
     assert [each.remaining for each in await ledger.plans()] == [2]
 
 
+async def test_a_leak_that_came_back_and_was_seen_again_while_its_plan_was_weighed_stays_in_the_hold(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, active=False)
+    off = Confirmed(login_id=A, change=Change.DISABLE, confirmed_at=NOW - DAY)
+    seen = Sighting(login_id=A, seen_at=NOW, flag=Flag.ON, refreshed_at=NOW, institution=None, code=None)
+    await ledger.record([], [off], term=term)
+    await judge_all(ledger, term)
+    await ledger.record([], [seen], term=term)
+
+    assert (await hold_all(ledger, term)).plan_id == plan_of(A)
+
+
+@pytest.mark.parametrize("change", Change)
+async def test_one_that_flinks_has_confirmed_a_moment_ago_is_not_held_with_the_others(
+    ledger: Ledger, connection: Connection, term: Term, change: Change
+) -> None:
+    await link(connection, "ann", A, B, active=change is Change.ENABLE)
+    for login in (A, B) if change is Change.ENABLE else ():
+        off = Confirmed(login_id=login, change=Change.DISABLE, confirmed_at=NOW - DAY)
+        await ledger.record([], [off], term=term)
+    await judge_all(ledger, term, active=VerdictName.DRIFTED, reason=ChangeReason.DISABLED_BY_REFRESHD)
+    first, _ = await _candidates(ledger, change)
+    await ledger.intend(guarded([first], change=change), now=NOW, pass_id=PassId(1), term=term)
+    await ledger.record([], [Confirmed(login_id=A, change=change, confirmed_at=NOW)], term=term)
+
+    held = await hold_all(ledger, term, change)
+
+    assert (held.plan_id, held.logins) == (plan_of(B, change=change), 1)
+
+
+async def test_one_that_is_disabled_after_all_leaves_its_plan_and_an_empty_plan_closes(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    await link(connection, "ann", A, active=False)
+    await judge_all(ledger, term)
+    await hold_all(ledger, term)
+    await connection.execute("UPDATE login SET confirmed_off_at = $1, flag = 'off', flag_seen_at = $1", NOW)
+
+    await judge_all(ledger, term, inactive=VerdictName.DISABLED)
+    await ledger.close_empty_plans(now=NOW, term=term)
+
+    assert not await ledger.plans()
+
+
 async def test_an_approval_that_ran_out_is_a_hold_again(ledger: Ledger, connection: Connection, term: Term) -> None:
     await link(connection, "ann", A, active=False)
     await judge_all(ledger, term)

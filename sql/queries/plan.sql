@@ -361,8 +361,14 @@ WHERE EXISTS (SELECT FROM plan WHERE plan.plan_id = :plan_id AND plan.change = '
 
 -- name: find(prefix)
 -- Plans that a person may mean by an id, or by how it begins; the exact one alone, where there is one. `goes_on`: something that was
--- intended of it is not over yet.
-SELECT plan.plan_id, plan.state, EXISTS (SELECT FROM login WHERE login.intent IS NOT NULL AND login.intent_plan_id = plan.plan_id) AS goes_on
+-- intended of it is not over yet, and a rejection would stop it (`bind_rest`). A repetition of the very same disables has its id, too.
+SELECT
+    plan.plan_id, plan.state,
+    EXISTS (
+        SELECT FROM login
+        WHERE login.intent IS NOT NULL AND login.active = (login.intent = 'enable') AND NOT login.intent_reasserts
+            AND login.intent_plan_id = plan.plan_id
+    ) AS goes_on
 FROM plan
 WHERE starts_with(plan.plan_id, :prefix)
 ORDER BY plan.plan_id <> :prefix, plan.plan_id
@@ -386,7 +392,11 @@ SET state = 'rejected', rejected_at = :now, rejection_reason = :reason,
 WHERE plan_id = :plan_id
     AND (
         state <> 'closed'
-        OR EXISTS (SELECT FROM login WHERE login.intent IS NOT NULL AND login.intent_plan_id = plan.plan_id)
+        OR EXISTS (
+            SELECT FROM login
+            WHERE login.intent IS NOT NULL AND login.active = (login.intent = 'enable') AND NOT login.intent_reasserts
+                AND login.intent_plan_id = plan.plan_id
+        )
     )
 RETURNING plan_id;
 

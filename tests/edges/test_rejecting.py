@@ -15,7 +15,7 @@ from refreshd.core.errors import PlanUnknown
 from refreshd.core.fate import Fate
 from refreshd.core.guard import AdmittedPlan, Withdrawn
 from refreshd.core.judge import judge
-from refreshd.core.model import Change, LoginId, PassId, PlanState, Term, VerdictName
+from refreshd.core.model import Change, LoginId, PassId, PlanId, PlanState, Term, VerdictName
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection
 from tests.support.builders import JUDGE
@@ -176,15 +176,7 @@ async def test_a_small_plan_that_went_at_once_can_be_rejected_until_it_is_over(
     ledger: Ledger, connection: Connection, term: Term
 ) -> None:
     """It was closed from the start, and undoing it takes a first confirmed disable."""
-    await link(connection, "a", A, active=False)
-    await judge_all(ledger, term)
-    found = await ledger.candidates(Change.DISABLE, now=NOW, after=None, limit=9)
-    small = guarded(found)
-    plan_id = small.plan.plan_id
-    at_once = AdmittedPlan(
-        plan_id=plan_id, change=Change.DISABLE, logins=1, sentence="sent at once", allowance=5, weighed=WEIGHED
-    )
-    await ledger.intend(replace(small, admitted=at_once), now=NOW, pass_id=PassId(1), term=term)
+    plan_id = await one_goes_at_once(ledger, connection, term)
     with pytest.raises(PlanUnknown, match="closed"):
         await ledger.find_plan(plan_id)
 
@@ -201,6 +193,54 @@ async def test_a_small_plan_that_went_at_once_can_be_rejected_until_it_is_over(
         await ledger.find_to_reject(plan_id)
     with pytest.raises(PlanUnknown, match="closed"):
         await ledger.reject_plan(plan_id, by="ann@desk", reason="again", now=NOW)
+
+
+async def one_goes_at_once(ledger: Ledger, connection: Connection, term: Term) -> PlanId:
+    await link(connection, "a", A, active=False)
+    await judge_all(ledger, term)
+    small = guarded(await ledger.candidates(Change.DISABLE, now=NOW, after=None, limit=9))
+    at_once = AdmittedPlan(
+        plan_id=small.plan.plan_id,
+        change=Change.DISABLE,
+        logins=1,
+        sentence="sent at once",
+        allowance=5,
+        weighed=WEIGHED,
+    )
+    await ledger.intend(replace(small, admitted=at_once), now=NOW, pass_id=PassId(1), term=term)
+    return at_once.plan_id
+
+
+async def it_cannot_be_rejected(ledger: Ledger, plan_id: PlanId) -> None:
+    with pytest.raises(PlanUnknown, match="closed"):
+        await ledger.find_to_reject(plan_id)
+    with pytest.raises(PlanUnknown, match="closed"):
+        await ledger.reject_plan(plan_id, by="ann@desk", reason="no", now=NOW)
+    assert not await ledger.plan_decisions(plan_id)
+
+
+async def test_the_repetition_of_a_plan_that_is_over_is_not_that_plan_and_cannot_be_rejected(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    """It is of the very same logins, so it has the same id."""
+    plan_id = await one_goes_at_once(ledger, connection, term)
+    off = Confirmed(login_id=A, change=Change.DISABLE, confirmed_at=NOW - 31 * DAY)
+    await ledger.record([], [off], term=term)
+    await judge_all(ledger, term, inactive=VerdictName.DISABLED)
+    old = await ledger.reassertions(now=NOW, confirmed_before=NOW - 30 * DAY, limit=9)
+    assert guarded(old).plan.plan_id == plan_id
+    assert await ledger.intend(guarded(old, outside_caps=True), now=NOW, pass_id=PassId(2), term=term) == 1
+
+    await it_cannot_be_rejected(ledger, plan_id)
+
+
+async def test_a_plan_of_which_nothing_is_on_its_way_but_what_will_be_withdrawn_cannot_be_rejected(
+    ledger: Ledger, connection: Connection, term: Term
+) -> None:
+    plan_id = await one_goes_at_once(ledger, connection, term)
+    await set_active(connection, "a", active=True)
+
+    await it_cannot_be_rejected(ledger, plan_id)
 
 
 async def test_while_a_rejected_plan_stands_no_totals_are_accepted(

@@ -13,7 +13,7 @@ import structlog
 from refreshd import policies, tenure
 from refreshd.access import sessions_for_work
 from refreshd.core.conversation import Conversation
-from refreshd.core.errors import LeaseLost, LedgerUnavailable, RowsLocked
+from refreshd.core.errors import ClocksDisagree, LeaseLost, LedgerUnavailable, RowsLocked
 from refreshd.engine import Drained
 from refreshd.errorgroups import plain_errors
 from refreshd.flinks import Transport
@@ -25,6 +25,7 @@ from refreshd.ports import Clock
 from refreshd.postgres import Observer
 from refreshd.restraint import recalled
 from refreshd.settings import Settings
+from refreshd.sleeping import first_of
 from refreshd.tenure import held, take_budget
 from refreshd.watching import Watch
 
@@ -89,6 +90,7 @@ class Candidate:
         self._notified = asyncio.Event()
         self._turn_over = asyncio.Event()
         self._leading: Leading | None = None
+        self._kept_out = False  # by our clock, and said so
         self.drained: Drained | None = None
         """What the last leadership left behind, once it is over."""
 
@@ -128,20 +130,39 @@ class Candidate:
                 self._watch.database_answers(await self._means.check_schema(self._settings))
                 self._watch.follow()
                 lease = self._means.lease
-                _log.info("standing_by", holder=lease.holder)
-                if await lease.wait_for_turn(stop, self._notified, self._watch.stands_by):
+                if not self._kept_out:
+                    _log.info("standing_by", holder=lease.holder)
+                if await self._is_our_turn(lease, stop):
                     await self._lead(lease, stop)
         except (LeaseLost, LedgerUnavailable, RowsLocked) as error:
             self._watch.leadership_failed(error)
-            _log.warning("leadership_over", error=error.message, hint=error.hint)
-            await self._pause(stop)
+            if not self._kept_out:
+                _log.warning("leadership_over", error=error.message, hint=error.hint)
+            await first_of(stop, seconds=self._pause_seconds)
         finally:
             self._watch.follow()
 
+    async def _is_our_turn(self, lease: Lease, stop: asyncio.Event) -> bool:
+        """Stand by. Whose clock is wrong never led, and says once what keeps it from leading, not with each look at the lease."""
+        try:
+            is_ours = await lease.wait_for_turn(stop, self._notified, self._stands_by)
+        except ClocksDisagree as error:
+            if not self._kept_out:
+                _log.info("standing_by", holder=lease.holder, reason=error.message, hint=error.hint)
+            self._kept_out = True
+            raise
+        self._kept_out = False
+        return is_ours
+
+    def _stands_by(self) -> None:
+        """The lease was asked for under a clock that agrees, and is somebody else's."""
+        self._kept_out = False
+        self._watch.stands_by()
+
     async def _lead(self, lease: Lease, stop: asyncio.Event) -> None:
         """Work under one set of settings after the other, until a stop; the lease is held all the while."""
-        _log.info("leading", holder=lease.holder, term=lease.term)
         async with held(lease, self._budget, self._watch.leadership_failed):
+            _log.info("leading", holder=lease.holder, term=lease.term)
             begun: Sequence[Conversation] = ()
             while not stop.is_set():
                 self._turn_over.clear()
@@ -172,10 +193,3 @@ class Candidate:
                 return self._leading.engine.left
             finally:
                 self._leading = None
-
-    async def _pause(self, stop: asyncio.Event) -> None:
-        try:
-            async with asyncio.timeout(self._pause_seconds):
-                await stop.wait()
-        except TimeoutError:
-            pass

@@ -7,10 +7,9 @@ not cost it. The slots of the call budget are claimed over the same connection, 
 The numbers, for four seconds: it is renewed every second, each answer is waited for 1.25 s, and our own deadline comes half a second
 early. So one question may go unanswered, connection and all, and a second one is still in time (1 + 1.25, a breath of 0.3, and there is
 a second left for it): a database that stalls for two seconds costs nothing. Who cannot renew the lease says so at the deadline, which
-cuts short whatever is still waited for.
-A standby sleeps exactly until the lease that it found runs out. So the time from a leader's last word to its successor's first is four
-seconds and one answer, whatever silenced it; and half a second more where a write of its had begun and does not end, which the
-successor then ends.
+cuts short whatever is still waited for. A standby sleeps exactly until the lease that it found runs out. So the time from a leader's last
+word to its successor's first is four seconds and one answer, whatever silenced it; and half a second more where a write of its had begun
+and does not end, which the successor then ends.
 """
 
 import asyncio
@@ -23,13 +22,14 @@ from functools import cache
 import structlog
 
 from refreshd import crash
-from refreshd.core.errors import LeaseLost, LeaseRanOut, LedgerUnavailable, RowsLocked
+from refreshd.core.errors import ClocksDisagree, LeaseLost, LeaseRanOut, LedgerUnavailable, RowsLocked
 from refreshd.core.model import Term
 from refreshd.crash import Point
 from refreshd.pacing import PERMIT_SECONDS, BudgetTaken, Claim
 from refreshd.postgres import Connection, Record, Statement, connect, database_trouble
 from refreshd.skew import LIMIT, Skew
 from refreshd.skew import seconds_since_boot as _seconds
+from refreshd.sleeping import first_of
 from refreshd.sqlfiles import Queries, load_queries
 
 _log = structlog.get_logger(__name__)
@@ -37,6 +37,8 @@ _log = structlog.get_logger(__name__)
 TTL = timedelta(seconds=4)
 
 _AFTER_THE_END_SECONDS = 0.01
+_NOT_GIVEN_SECONDS = 0.2
+"""After a lease that was free and not given to us: another one was quicker, or the server finds our clock just beyond the limit."""
 
 
 @cache
@@ -171,7 +173,8 @@ class Lease:
             if self.is_held:
                 return True
             on_taken()
-            await first_of(*signals, seconds=min(self._renewal, left_seconds + _AFTER_THE_END_SECONDS))
+            until_free = left_seconds + _AFTER_THE_END_SECONDS if left_seconds else _NOT_GIVEN_SECONDS
+            await first_of(*signals, seconds=min(self._renewal, until_free))
             if woken is not None:
                 woken.clear()
         return False
@@ -231,8 +234,15 @@ class Lease:
         self._deadline = self._deadline_from(asked_at)
         if self._term is not None:
             crash.reach(Point.LEASE_TAKEN)
-        if row is not None:
-            self._skew.compare(ours, row["clock"])
+        try:
+            if row is not None:
+                self._skew.compare(ours, row["clock"])
+        except ClocksDisagree:
+            if (
+                self._term is not None
+            ):  # the server gave, by a hair, what our clock refuses: it is for one whose clock is right
+                await self.release()
+            raise
         return float(left_seconds)
 
     async def _ask_past_overdue_writes(self, statement: Statement) -> tuple[float, Record | None]:
@@ -288,13 +298,3 @@ def _tell_if_late(seconds: float) -> None:
             seconds=round(seconds, 3),
             hint="the database answers too slowly for a call to be made in time: look at its load and the way to it",
         )
-
-
-async def first_of(*events: asyncio.Event, seconds: float) -> None:
-    """Sleep until one of the events is set, or the time is over."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
-            waits = [group.create_task(event.wait()) for event in events]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for each in waits:
-                each.cancel()

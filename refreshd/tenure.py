@@ -36,8 +36,8 @@ async def held(
     The budget begins anew: somebody else may have called until just now, and perhaps faster.
     """
     done = asyncio.Event()
-    await take_budget(lease, budget)
     try:
+        await take_budget(lease, budget)
         async with asyncio.TaskGroup() as group:
             group.create_task(_hold(lease, done, on_lost))
             try:

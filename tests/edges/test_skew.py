@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from refreshd import lease as lease_module
 from refreshd.clock import SystemClock
 from refreshd.core.errors import ClocksDisagree
 from refreshd.errorgroups import plain_errors
@@ -153,3 +154,41 @@ async def test_one_whose_clock_was_mended_leads_again(database_url: str) -> None
 
         assert await lease.acquire()
         assert lease.term
+
+
+async def test_a_lease_that_the_server_gives_and_our_clock_refuses_is_given_back_at_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Just at the limit the two may differ in what they find."""
+    monkeypatch.setattr(lease_module, "LIMIT", 2 * TEN_DAYS)
+    async with _leases(database_url) as make:
+        with pytest.raises(ClocksDisagree):
+            await make(SetClock(SystemClock(), TEN_DAYS)).acquire()
+        assert await make(SetClock(SystemClock())).acquire()
+
+
+async def test_a_lease_that_only_the_server_refuses_is_not_asked_for_without_a_rest(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_module, "LIMIT", timedelta(0))
+    looks, stop = list[None](), asyncio.Event()
+    lease = Lease(database_url, schema=SCHEMA, skew=Skew(SystemClock()), on_look=lambda: looks.append(None))
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(lease.wait_for_turn(stop))
+        await asyncio.sleep(1)
+        stop.set()
+    await lease.release()
+    assert not waiting.result()
+    assert 1 <= len(looks) <= 6
+
+
+async def test_a_clock_that_is_set_before_the_budget_is_taken_gives_the_lease_back(database_url: str) -> None:
+    clock = SetClock(SystemClock())
+    async with _leases(database_url) as make:
+        lease = make(clock)
+        assert await lease.acquire()
+        clock.ahead = TEN_DAYS
+        with pytest.raises(ClocksDisagree):
+            async with held(lease, Budget(30, lease)):
+                pass
+        assert await make(SetClock(SystemClock())).acquire()

@@ -19,13 +19,13 @@ from refreshd.core.errors import LeaseLost
 from refreshd.core.model import Term
 from refreshd.flinks import Transport
 from refreshd.lag import watch_lag
-from refreshd.lease import first_of
 from refreshd.ledger import Ledger
 from refreshd.migrate import MigrationStatus
 from refreshd.pacing import BudgetTaken, Claim
 from refreshd.ports import Clock
 from refreshd.postgres import Connection, Database, Observer, database_trouble, session_settings
 from refreshd.settings import Settings
+from refreshd.sleeping import first_of
 from refreshd.watching import Watch
 from tests.fortnight.loglines import writer
 from tests.fortnight.statements import Pace, unhurried

@@ -134,7 +134,8 @@ class Reconciler:
     async def _judge(self, this: _Pass, tally: _Tally) -> None:
         """Judge all rows whose evidence changed or whose verdict ran out, a chunk at a time.
 
-        What somebody has locked, or changes meanwhile, waits for the next pass, and nobody behind it does.
+        What somebody has locked, or changes meanwhile, waits for the next pass, and nobody behind it does: who has met it draws
+        what is free, to the end.
         """
         beside_locks = False
         with tally.phase("judge"):
@@ -147,7 +148,7 @@ class Reconciler:
                 tally.judged += stored
                 if beside_locks and not stored:
                     break
-                beside_locks = stored < len(due)
+                beside_locks = beside_locks or stored < len(due)
 
     async def _change(self, this: _Pass, tally: _Tally) -> None:
         held_before = tally.held

@@ -10,10 +10,8 @@ LIMIT :limit;
 
 -- name: due_and_free(now, limit)
 -- Likewise, of those that nobody has locked. Locks them for the moment of the statement, which writes to each, so this is for who has
--- met locks.
-SELECT *
-FROM login_evidence
-WHERE login_id IN (
+-- met locks. They are drawn first, as a list: no plan may go through all logins to look each of them up in it.
+WITH free AS MATERIALIZED (
     SELECT login.login_id
     FROM login
     WHERE login.verdict_until <= :now AND login.verdict_until < 'infinity'
@@ -21,7 +19,10 @@ WHERE login_id IN (
     LIMIT :limit
     FOR NO KEY UPDATE SKIP LOCKED
 )
-ORDER BY verdict_until;
+SELECT login_evidence.*
+FROM free
+JOIN login_evidence ON login_evidence.login_id = free.login_id
+ORDER BY login_evidence.verdict_until;
 
 -- name: store(login_ids, versions, names, reasons, untils, lanes, stales, error_codes, dispositions, now, term)!
 -- Each verdict goes where its evidence is still the one that was judged; elsewhere the row stays due. An active login that needs no

@@ -1,8 +1,9 @@
 """One application's open transaction holds one login: that one waits, and nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import pytest
 
@@ -11,7 +12,7 @@ from refreshd.clock import ScaledClock
 from refreshd.core.caps import GuardPolicy
 from refreshd.core.effects import Confirmed, Refused
 from refreshd.core.errors import RowsLocked
-from refreshd.core.model import Change, Term, VerdictName
+from refreshd.core.model import Change, Term, Verdict, VerdictName
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection, connect
 from refreshd.reconcile import PassPolicy, Reconciler
@@ -116,6 +117,13 @@ async def test_logins_that_somebody_holds_keep_nobody_from_being_judged_however_
 ) -> None:
     """More of them than are judged at once, and others due behind them: a client who left just now is one of these."""
     monkeypatch.setattr(reconcile, "JUDGED_AT_ONCE", 3)
+    store, chunks = ledger.store_verdicts, list[int]()
+
+    async def stored(verdicts: Sequence[Verdict], *, now: datetime, term: Term) -> int:
+        chunks.append(await store(verdicts, now=now, term=term))
+        return chunks[-1]
+
+    monkeypatch.setattr(ledger, "store_verdicts", stored)
     await set_writer_clock(connection, NOW)
     await link(connection, "here", *(login_id(number) for number in range(1, 11)))
     due_at = "UPDATE login SET verdict_until = $2 WHERE login_id = $1"
@@ -129,6 +137,7 @@ async def test_logins_that_somebody_holds_keep_nobody_from_being_judged_however_
             record = await reconciler_of(ledger, term).run()
     await application.close()
     assert record.judged == 10 - locked
+    assert chunks.count(0) == 1, "the locked ones are met once, and judged for nothing only then"
     due = await ledger.evidence_due(now=NOW, limit=100)
     assert sorted(each.login_id for each in due) == [login_id(number) for number in range(1, locked + 1)]
 

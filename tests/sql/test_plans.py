@@ -57,6 +57,7 @@ FROM generate_series(1, {LOGINS}) AS n;
 SOME = {"now": NOW, "limit": 100, "busy": [login_id(1)], "after": login_id(0)}
 HOT: dict[str, dict[str, object]] = {
     "verdict.due": {},
+    "verdict.due_and_free": {},
     "work.changes": {"reasserts": False},
     "work.authorizes": {"lane": "savable", "routine_start": NOW - DAY / 24},
     "work.manual": {},

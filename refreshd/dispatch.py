@@ -175,7 +175,7 @@ class Dispatcher:
         self._queue.give_up()
 
     async def _merge(self, report: Report) -> int | None:
-        """None where somebody else holds one of its rows: then it is read again soon, as if it had not come."""
+        """None where somebody else holds one of its rows: then it is read again within a quarter of an hour, as if it had not come."""
         try:
             return await self._ledger.record_report(report, term=self._leadership.term)
         except RowsLocked as error:

@@ -117,7 +117,8 @@ async def _pause(screen: Screen, settings: Settings, reason: str, *, as_json: bo
     if standing is not None:
         done = "Paused: " if is_new else "Nothing changed: "
         screen.line(Text.assemble((done, "bold yellow"), f"{clean(overview.said_of_pause(standing))}."))
-    screen.line("What waits stays due; what had already left may still take effect. refreshd resume ends it.")
+    screen.line("What waits stays due; what had already left may still take effect.")
+    screen.line(Text.assemble("To let it go on  ", ('refreshd resume --reason "..."', "bold")))
 
 
 async def _resume(screen: Screen, settings: Settings, reason: str, *, as_json: bool) -> None:

@@ -129,7 +129,9 @@ def _judge(result: OnceResult) -> None:
             hint="`refreshd plans` says why; `refreshd approve PLAN_ID` lets a plan go",
         )
     if result.pause is not None:
-        raise HeldByGuard(f"{said_of_pause(result.pause)}; all else was done", hint="`refreshd resume` lets them go on")
+        raise HeldByGuard(
+            f"{said_of_pause(result.pause)}; all else was done", hint='`refreshd resume --reason "..."` lets them go on'
+        )
     if result.failures:
         raise _SomeFailed(
             f"{phrases.counted(result.failures, 'piece')} of work could not be done now; each is tried again by itself",

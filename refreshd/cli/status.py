@@ -25,7 +25,6 @@ from refreshd.cli.shapes import (
 )
 from refreshd.cli.start import run_async
 from refreshd.cli.styles import VERDICT_STYLES
-from refreshd.clock import SystemClock
 from refreshd.core import timing
 from refreshd.core.model import Pause, VerdictName
 from refreshd.core.plan import HeldPlan
@@ -46,6 +45,7 @@ class _State:
     """All that the page shows."""
 
     now: datetime
+    lease_now: datetime  # leases live by the database's clock, which no scaling of dates reaches
     settings: Settings
     leader: Leader | None
     calls: int
@@ -79,6 +79,7 @@ async def _state(settings: Settings) -> _State:
         totals = await ledger.totals(now=now)
         return _State(
             now=now,
+            lease_now=await ledger.clock(),
             settings=settings,
             leader=await ledger.leader(),
             calls=await ledger.calls_since(now - policies.as_dates(_MINUTE, settings)),
@@ -100,7 +101,8 @@ def _show(screen: Screen, state: _State) -> None:
     )
     screen.facts(_daemon(state))
     if state.pause is not None:
-        screen.warn(f"{clean(overview.said_of_pause(state.pause))}; all else goes on, and `refreshd resume` ends it")
+        said = clean(overview.said_of_pause(state.pause))
+        screen.warn(f'{said}; all else goes on, and `refreshd resume --reason "..."` ends it')
     for warning in prospects.warnings(state.prospects):
         screen.warn(warning)
     _show_fleet(screen, state.totals)
@@ -132,8 +134,7 @@ def _leader(state: _State) -> Cell:
     leader = state.leader
     if leader is None or not leader.held:
         return Text("nobody leads this ledger; start refreshd run", "bold yellow")
-    # Leases live by the database's clock, which no scaling of dates reaches.
-    return f"{leader.holder} since {phrases.when(leader.acquired_at, SystemClock().now())}, term {leader.term}"
+    return f"{leader.holder} since {phrases.when(leader.acquired_at, state.lease_now)}, term {leader.term}"
 
 
 def _night(now: datetime) -> str:

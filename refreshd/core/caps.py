@@ -111,8 +111,12 @@ def _beyond_caps(
     limit, done = allowance(policy, totals.not_confirmed_off), _changed(change, totals)
     if waiting + done <= limit:
         return None
-    before = f" after {done} of the last 24 hours or due in the next" if done else ""
-    sentence = f"would {change} {waiting} of {totals.logins} logins{before}; at most {limit} a day go without approval"
+    beside = (
+        f", beside {done} that were {change}d in the last 24 hours or are due for another try in the next"
+        if done
+        else ""
+    )
+    sentence = f"would {change} {waiting} of {totals.logins} logins{beside}; at most {limit} a day go without approval"
     return HoldReason.COUNT if limit == policy.max_count else HoldReason.FRACTION, sentence
 
 

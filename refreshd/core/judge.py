@@ -162,8 +162,9 @@ def _off_by_us(case: _Case) -> Verdict | None:
     off_at = off_by_us_at(case.evidence)
     if off_at is None or seen_on_after(case.evidence, off_at):
         return None
-    said = "disabled it at" if off_at == case.evidence.confirmed_off_at else "was not answered, and it may be off since"
-    sentence = f"refreshd {said} {_at(off_at)}, and a client of it is active again: to be enabled"
+    unanswered = "a change that refreshd sent was not answered, and the login may be off since"
+    said = "refreshd disabled it at" if off_at == case.evidence.confirmed_off_at else unanswered
+    sentence = f"{said} {_at(off_at)}, and a client of it is active again: to be enabled"
     return _active(case, VerdictName.DRIFTED, ChangeReason.DISABLED_BY_REFRESHD, sentence, lane=Lane.REST)
 
 
@@ -171,7 +172,7 @@ def _off_by_others(case: _Case) -> Verdict | None:
     off_at = case.evidence.flag_seen_at
     if case.evidence.flag is not Flag.OFF or (off_at is not None and seen_on_after(case.evidence, off_at)):
         return None
-    sentence = "scheduled refresh is off at Flinks although a client wants it, and no disable of refreshd accounts for it: somebody else's"
+    sentence = "scheduled refresh is off at Flinks although a client wants it; refreshd did not do it, so somebody else switched it off"
     return _active(case, VerdictName.DRIFTED, "off_at_flinks", sentence, lane=Lane.REST)
 
 
@@ -218,11 +219,8 @@ def _failing(case: _Case) -> Verdict | None:
     if failure.disposition is Disposition.UNKNOWN:
         sentence = f"the last refresh failed with {failure.code}, a code nobody knows; tried again daily"
         return _active(case, VerdictName.FAILED, "unknown_code", sentence, lane=_lane(case), failure=failure)
-    when = (
-        "after seven days without success only once its user has connected again"
-        if lapsed(case.evidence, case.now)
-        else "at night"
-    )
+    given_up = "after seven days without success only once its user has connected again"
+    when = given_up if lapsed(case.evidence, case.now) else "at night"
     sentence = f"the last refresh failed with {failure.code}, which heals by itself; Flinks tries again {when}"
     return _active(case, VerdictName.FAILED, "vendor_retries", sentence, lane=_lane(case), failure=failure)
 

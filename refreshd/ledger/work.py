@@ -122,5 +122,6 @@ def _look(row: Record | None, now: datetime) -> Withdrawn | None:
 
 def _paused() -> WritesPaused:
     return WritesPaused(
-        "vendor writes are paused", hint="`refreshd status` says by whom and why; `refreshd resume` ends it"
+        "vendor writes are paused",
+        hint='`refreshd status` says by whom and why; `refreshd resume --reason "..."` ends it',
     )

@@ -167,8 +167,8 @@ class Metrics:
         """The newest migration that the ledger has, and the newest that we know."""
         self._state = replace(self._state, schema_version=version, schema_expected=expected)
 
-    def set_clock_skew(self, seconds: float | None) -> None:
-        """How far our clock is ahead of the database's; None: not known."""
+    def set_clock_skew(self, seconds: float) -> None:
+        """How far our clock is ahead of the database's, as last compared; absent until then."""
         self._state = replace(self._state, clock_skew_seconds=seconds)
 
     def set_pool(self, pool: PoolUse | None) -> None:

@@ -108,7 +108,7 @@ _RECONCILE = (
     Gauge("refreshd_held_logins", "Logins in held plans.", totals(lambda each: each.held)),
     Gauge(
         "refreshd_paused",
-        "1 while an operator has stopped vendor writes; refreshd status says who and why, refreshd resume ends it.",
+        "1 while an operator has stopped vendor writes; refreshd status says who and why, refreshd resume --reason ends it.",
         _paused,
     ),
     Gauge(

@@ -111,7 +111,10 @@ def test_the_sentence_of_a_hold_names_what_was_done_already() -> None:
     assert fresh is not None
     assert fresh.sentence == "would disable 101 of 1000 logins; at most 100 a day go without approval"
     assert later is not None
-    assert "after 3 of the last 24 hours or due in the next" in later.sentence
+    assert (
+        "logins, beside 3 that were disabled in the last 24 hours or are due for another try in the next; at"
+        in later.sentence
+    )
 
 
 def test_the_caps_and_an_approval_run_for_a_day() -> None:

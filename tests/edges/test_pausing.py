@@ -151,7 +151,7 @@ def test_a_paused_ledger_is_worked_on_but_for_its_changes_and_every_command_says
     ran = refreshd("once", env=acme.env)
     assert ran.code == 3
     assert "the bank is moving" in ran.err
-    assert "hint: `refreshd resume` lets them go on" in ran.err
+    assert 'hint: `refreshd resume --reason "..."` lets them go on' in ran.err
     assert acme.flinks.audit.calls_by_operation["SetScheduledRefresh"] == before
     assert "the bank is moving" in refreshd("status", env=acme.env).words
     assert "it stays due" in refreshd("explain", min(acme.inactive), env=acme.env).words

@@ -159,6 +159,13 @@ class World:
         rows = await self.sql.fetch("SELECT operation, count(*) AS calls FROM call GROUP BY operation")
         return Counter({operation_at_flinks(row["operation"]): row["calls"] for row in rows})
 
+    async def cut_off(self) -> Counter[str]:
+        """Those of them that got no answer before their limit, or their end: Flinks may not have seen their bytes."""
+        rows = await self.sql.fetch(
+            "SELECT operation, count(*) AS calls FROM call WHERE failure = 'timeout' GROUP BY operation"
+        )
+        return Counter({operation_at_flinks(row["operation"]): row["calls"] for row in rows})
+
     async def events(self, event: str) -> int:
         return int(await self.sql.fetchval("SELECT count(*) FROM schedule_change WHERE event = $1", event))
 

@@ -5,7 +5,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -17,7 +17,7 @@ from refreshd.cli import app
 from refreshd.core.caps import HoldReason
 from refreshd.core.effects import Confirmed
 from refreshd.core.judge import judge
-from refreshd.core.model import Change, Report, ReportCard, Term, VerdictName
+from refreshd.core.model import Change, LoginId, Report, ReportCard, Term, VerdictName
 from refreshd.ledger import Ledger
 from refreshd.postgres import Connection
 from tests.support import metric_table
@@ -368,15 +368,21 @@ def test_dates_of_the_future_are_found_and_taken_back_by_the_statements_for_it(d
     assert mended[0][column] is None or mended[0][column] <= clock["now"]
 
 
+async def confirmed_off_in_ten_days(ledger: Ledger, connection: Connection, term: Term) -> tuple[LoginId, datetime]:
+    """A login without a client that was confirmed off under a date of the future, and the moment that it really was."""
+    gone = login_id(1)
+    await link(connection, "ann", gone, active=False)
+    now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    off = Confirmed(login_id=gone, change=Change.DISABLE, confirmed_at=now + 10 * DAY)
+    await ledger.record([], [off], term=term)
+    return gone, now
+
+
 async def test_a_login_that_was_confirmed_off_in_the_future_leaks_again_once_its_dates_are_taken_back(
     ledger: Ledger, connection: Connection, term: Term
 ) -> None:
     _, mend = sql_of(OPERATING, "future")
-    gone = login_id(1)
-    await link(connection, "ann", gone, active=False)
-    now = await connection.fetchval("SELECT clock_timestamp()")
-    off = Confirmed(login_id=gone, change=Change.DISABLE, confirmed_at=now + 10 * DAY)
-    await ledger.record([], [off], term=term)
+    gone, now = await confirmed_off_in_ten_days(ledger, connection, term)
 
     await connection.execute(mend)
 
@@ -393,11 +399,7 @@ async def test_what_was_seen_on_after_it_was_confirmed_off_stays_later_when_both
     ledger: Ledger, connection: Connection, term: Term
 ) -> None:
     _, mend = sql_of(OPERATING, "future")
-    gone = login_id(1)
-    await link(connection, "ann", gone, active=False)
-    now = await connection.fetchval("SELECT clock_timestamp()")
-    off = Confirmed(login_id=gone, change=Change.DISABLE, confirmed_at=now + 10 * DAY)
-    await ledger.record([], [off], term=term)
+    _, now = await confirmed_off_in_ten_days(ledger, connection, term)
     await connection.execute("UPDATE login SET flag = 'on', flag_seen_at = confirmed_off_at + interval '1 hour'")
 
     await connection.execute(mend)
